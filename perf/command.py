@@ -1,0 +1,97 @@
+"""What the command lines of all tools run: a server where none is given, the client, the report; and the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from perf import hardware, plot, report, spawn
+from perf.client import Driver, PerfClient, ServerUnavailableError
+from perf.options import Options, parse
+from perf.outcome import CHECK_FAILED, UNAVAILABLE, Outcome
+from perf.progress import progress_bar
+
+INTERRUPTED = 130
+"""As shells have it: 128 and the number of SIGINT."""
+
+
+def main(arguments: Sequence[str], driver_class: type[Driver]) -> int:
+    """The tool of one mode; the exit status."""
+    return run(parse(arguments, driver_class.mode), driver_class)
+
+
+def run(options: Options, driver_class: type[Driver]) -> int:
+    """A whole run, told on the console; the exit status."""
+    console = Console(stderr=True)
+    try:
+        target, outcome = _new_loop_run(_measure(options, driver_class, console))
+    except (ServerUnavailableError, spawn.SpawnError) as error:
+        console.print(f"the server is unavailable: {error}", style="bold red", highlight=False, markup=False)
+        return UNAVAILABLE
+    except KeyboardInterrupt:
+        console.print("interrupted", style="bold red")
+        return INTERRUPTED
+    return _tell(console, options, target, outcome)
+
+
+async def _measure(
+    options: Options, driver_class: type[Driver], console: Console
+) -> tuple[tuple[str, int], Outcome]:
+    if options.target is not None:
+        return options.target, await _drive(options, driver_class, options.target, console)
+    server = await spawn.start(options.mode, options.server_arguments)
+    try:
+        return server.target, await _drive_spawned(options, driver_class, server, console)
+    finally:
+        status = await server.stop()
+        if status:
+            console.print(server.last_words(), highlight=False, markup=False)
+        server.close()
+
+
+async def _drive_spawned(
+    options: Options, driver_class: type[Driver], server: spawn.SpawnedServer, console: Console
+) -> Outcome:
+    before, loop = server.cpu_seconds(), asyncio.get_running_loop()
+    began_at = loop.time()
+    outcome = await _drive(options, driver_class, server.target, console)
+    after, seconds = server.cpu_seconds(), loop.time() - began_at
+    share = None if before is None or after is None else (after - before) / seconds
+    return outcome.with_server(await server.stop(), share)
+
+
+async def _drive(
+    options: Options, driver_class: type[Driver], target: tuple[str, int], console: Console
+) -> Outcome:
+    with progress_bar(console, options) as on_tick:
+        return await PerfClient(options, driver_class, target, on_tick).run()
+
+
+def _tell(console: Console, options: Options, target: tuple[str, int], outcome: Outcome) -> int:
+    machine = hardware.describe()
+    if options.json:
+        json.dump(report.as_json(options, target, outcome, machine), sys.stdout)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    report.print_report(console if options.json else Console(), options, target, outcome, machine)
+    if options.plot is not None:
+        try:
+            plot.draw(options.plot, options, outcome, machine)
+        except OSError as error:
+            console.print(f"no graph: {error}", style="bold red", highlight=False, markup=False)
+            return CHECK_FAILED
+        console.print(f"the graph is in {options.plot}", highlight=False, markup=False)
+    return outcome.exit_status
+
+
+def _new_loop_run(coroutine):  # type: ignore[no-untyped-def] # returns what the coroutine does
+    """On uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(coroutine)
+    return uvloop.run(coroutine)

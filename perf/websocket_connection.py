@@ -1,0 +1,143 @@
+"""A WebSocket connection as a raw asyncio protocol: the handshake, and chunks cut into messages.
+
+What the messages mean is the business of `perf_ws_throughput`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+
+from perf import websocket_frames as frames
+from perf.client import ConnectionEndedError
+from perf.exchange import Exchange
+
+MAX_HANDSHAKE_BYTES = 16 * 1024
+
+_ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455, section 1.3."""
+
+_CLOSE = frames.client_frame(frames.CLOSE, (1000).to_bytes(2, "big"))
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """The handshake, the cutting of chunks into frames, control frames and fragments; what is left is the subclasses'."""
+
+    def __init__(self, host: str, path: str, exchange: Exchange) -> None:
+        self.exchange = exchange
+        loop = asyncio.get_running_loop()
+        self.connected: asyncio.Future[None] = loop.create_future()
+        self.finished: asyncio.Future[None] = loop.create_future()
+        self._key = base64.b64encode(os.urandom(16))
+        self._request = (
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {self._key.decode()}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        self._pieces: list[bytes] = []
+        self._held_bytes = 0
+        self._needed_bytes = 1
+        self._fragments: list[bytes] | None = None
+        self._end = "connection lost"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """From asyncio: asks for the upgrade."""
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport.write(self._request.encode())
+
+    def data_received(self, data: bytes) -> None:
+        """From asyncio: keeps the bytes until there is a whole frame, and has all whole ones taken."""
+        self._pieces.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes < self._needed_bytes:
+            return
+        chunk = data if len(self._pieces) == 1 else b"".join(self._pieces)
+        try:
+            rest = chunk[self._take(chunk) :]
+            self._needed_bytes = frames.frame_bytes(rest)
+        except (ConnectionEndedError, frames.FrameError) as error:
+            self._end = str(error)
+            self.transport.abort()
+            return
+        self._pieces = [rest] if rest else []
+        self._held_bytes = len(rest)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """From asyncio: whatever has not ended well by now has ended badly."""
+        ended = ConnectionEndedError(f"{self._end}: {exc}" if exc else self._end)
+        for future in (self.connected, self.finished):
+            if not future.done():
+                future.set_exception(ended)
+                future.exception()  # nobody may be listening any more
+
+    def take_frames(self, chunk: bytes) -> int:
+        """Takes the frames at the front of a chunk that are alike; how many bytes that were. For the subclasses."""
+        return 0
+
+    def take_message(self, opcode: int, payload: bytes) -> None:
+        """Takes one message. For the subclasses."""
+
+    def after_chunk(self) -> None:
+        """Every message of a chunk was taken. For the subclasses."""
+
+    def begin(self) -> None:
+        """The run starts. For the subclasses."""
+
+    async def run(self) -> None:
+        """Publishes or consumes to the end."""
+        self.exchange.waiting(self)
+        if not self.finished.done():
+            self.begin()
+        await self.finished
+
+    async def close(self) -> None:
+        """Says goodbye, without waiting for the answer."""
+        if not self.transport.is_closing():
+            self.transport.write(_CLOSE)
+            self.transport.close()
+
+    def _take(self, chunk: bytes) -> int:
+        if not self.connected.done():
+            start = self._take_handshake(chunk)
+            return start and start + self._take(chunk[start:])
+        start = self.take_frames(chunk)
+        for final, opcode, payload, end in frames.server_frames(chunk, start):
+            self._take_frame(final, opcode, payload)
+            start = end
+        if not self.finished.done():
+            self.after_chunk()
+        return start
+
+    def _take_handshake(self, chunk: bytes) -> int:
+        end = chunk.find(b"\r\n\r\n")
+        if end < 0:
+            if len(chunk) > MAX_HANDSHAKE_BYTES:
+                raise ConnectionEndedError("the answer to the handshake does not end")
+            return 0
+        status, *lines = chunk[:end].split(b"\r\n")
+        if not status.startswith(b"HTTP/1.1 101"):
+            raise ConnectionEndedError(f"no WebSocket here: {status.decode('latin-1')}")
+        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+        if fields.get(b"sec-websocket-accept") != base64.b64encode(hashlib.sha1(self._key + _ACCEPT_SUFFIX).digest()):
+            raise ConnectionEndedError("the answer to the handshake is not to our key")
+        self.connected.set_result(None)
+        return end + 4
+
+    def _take_frame(self, final: bool, opcode: int, payload: bytes) -> None:
+        if opcode == frames.PING:
+            self.transport.write(frames.client_frame(frames.PONG, payload))
+        elif opcode == frames.CLOSE:
+            self._end = f"the server closed: {int.from_bytes(payload[:2], 'big')} {payload[2:].decode(errors='replace')}"
+        elif opcode in (frames.TEXT, frames.BINARY) and self._fragments is None:
+            if final:
+                self.take_message(opcode, payload)
+            else:
+                self._fragments, self._fragments_opcode = [payload], opcode
+        elif opcode == frames.CONTINUATION and self._fragments is not None:
+            self._fragments.append(payload)
+            if final:
+                whole, self._fragments = b"".join(self._fragments), None
+                self.take_message(self._fragments_opcode, whole)
+        elif opcode != frames.PONG:
+            raise ConnectionEndedError("the server sent a frame that is out of place")
