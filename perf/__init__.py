@@ -1,9 +1,11 @@
 """The load and performance tools: `python -m perf --mode ws|grpc|grpc_stream`, from the project's root.
 
-They send unique messages, take them out again, and check that what was acknowledged came out exactly once, unaltered
-and in order; the figures of a run that fails its checks are worth nothing. Nothing here is part of the package.
+They send unique messages, take them out again, and check that what was acknowledged came out exactly once,
+unaltered and in order; the figures of a run that fails its checks are worth nothing. Nothing here is part of
+the package.
 
-Where things are: `options` reads the command line, `command` is what it runs, `spawn` starts a server, `client` drives
-one run over the transports of the three `perf_*_throughput` modules, `exchange` is what the connections of a run share,
-`ledger` and `payloads` do the checking, `latency` and `timeline` the measuring, `outcome`, `report` and `plot` the telling.
+Where things are: `options` reads the command line, `command` is what it runs, `spawn` starts a server,
+`client` drives one run over the transports of the three `perf_*_throughput` modules, `exchange` is what the
+connections of a run share, `ledger` and `payloads` do the checking, `latency` and `timeline` the measuring,
+`outcome`, `report` and `plot` the telling.
 """

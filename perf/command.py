@@ -30,7 +30,13 @@ def run(options: Options, driver_class: type[Driver]) -> int:
     try:
         target, outcome = _new_loop_run(_measure(options, driver_class, console))
     except (ServerUnavailableError, spawn.SpawnError) as error:
-        console.print(f"the server is unavailable: {error}", style="bold red", highlight=False, markup=False)
+        console.print(
+            f"the server is unavailable: {error}",
+            style="bold red",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         return UNAVAILABLE
     except KeyboardInterrupt:
         console.print("interrupted", style="bold red")
@@ -49,7 +55,7 @@ async def _measure(
     finally:
         status = await server.stop()
         if status:
-            console.print(server.last_words(), highlight=False, markup=False)
+            console.print(server.last_words(), highlight=False, markup=False, soft_wrap=True)
         server.close()
 
 
@@ -82,9 +88,11 @@ def _tell(console: Console, options: Options, target: tuple[str, int], outcome: 
         try:
             plot.draw(options.plot, options, outcome, machine)
         except OSError as error:
-            console.print(f"no graph: {error}", style="bold red", highlight=False, markup=False)
+            console.print(
+                f"no graph: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True
+            )
             return CHECK_FAILED
-        console.print(f"the graph is in {options.plot}", highlight=False, markup=False)
+        console.print(f"the graph is in {options.plot}", highlight=False, markup=False, soft_wrap=True)
     return outcome.exit_status
 
 

@@ -62,5 +62,5 @@ class ErrorPatience:
         """Waits a little. Raises ConnectionEndedError when there were too many, or where none will do."""
         self._in_a_row += 1
         if ends_all(error) or self._in_a_row >= MAX_ERRORS_IN_A_ROW:
-            raise ConnectionEndedError(kind_of(error))
+            raise ConnectionEndedError("gave up after errors in a row")
         await asyncio.sleep(ERROR_PAUSE_SECONDS)

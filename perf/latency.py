@@ -1,7 +1,7 @@
 """Latencies, gathered cheaply and told as percentiles. The clock is the caller's.
 
-All figures are of a closed loop: the next request waits for an answer to an earlier one, so a server that stalls is also
-asked less often while it does. Compare runs of the same shape only.
+All figures are of a closed loop: the next request waits for an answer to an earlier one, so a server that
+stalls is also asked less often while it does. Compare runs of the same shape only.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class LatencyRecorder:
                 self.record(value)
             return
         microseconds = np.clip((seconds * 1e6).astype(np.int64), 1, LONGEST_MICROSECONDS)
-        for value, count in zip(*(part.tolist() for part in np.unique(microseconds, return_counts=True)), strict=True):
+        for value, count in zip(
+            *(part.tolist() for part in np.unique(microseconds, return_counts=True)), strict=True
+        ):
             self._interval[value] = self._interval.get(value, 0) + count
 
     def close_interval(self) -> IntervalLatency:

@@ -1,7 +1,8 @@
 """What became of every message of a run: sent, acknowledged or refused, and how often and how it came out.
 
-No sockets and no clocks: times are handed in. `receive` is the plain form; `receive_block` does the same for many payloads
-at once and says no, having changed nothing, as soon as one of them is anything but a first, intact, ordered delivery.
+No sockets and no clocks: times are handed in. `receive` is the plain form; `receive_block` does the same for
+many payloads at once and says no, having changed nothing, as soon as one of them is anything but a first,
+intact, ordered delivery.
 """
 
 from __future__ import annotations

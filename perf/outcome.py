@@ -66,15 +66,14 @@ class Outcome:
 
     @classmethod
     def of(
-        cls, exchange: Exchange, timeline: Timeline, *, cpu_seconds: float, ordered: bool, consumed: bool
+        cls, exchange: Exchange, timeline: Timeline, *, load_cpu_share: float, ordered: bool, consumed: bool
     ) -> Outcome:
-        """The outcome of a run that is over; `cpu_seconds` are the load's own."""
+        """The outcome of a run that is over."""
         totals = exchange.ledger.totals()
         options = exchange.options
         publish_seconds = exchange.publish_ended_at - exchange.started_at
         receive_from = exchange.receive_started_at if options.in_turn else exchange.started_at
         receive_seconds = exchange.receive_ended_at - (receive_from or exchange.started_at)
-        wall_seconds = max(exchange.clock() - exchange.started_at, 1e-9)
         return cls(
             totals=totals,
             errors=dict(exchange.errors),
@@ -86,7 +85,7 @@ class Outcome:
             publish=exchange.publish_latency.summary(),
             end_to_end=exchange.end_to_end_latency.summary(),
             slices=tuple(timeline.slices),
-            load_cpu_share=cpu_seconds / wall_seconds,
+            load_cpu_share=load_cpu_share,
             checked_order=ordered or options.in_flight == 1,
             consumed=consumed,
         )

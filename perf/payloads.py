@@ -10,8 +10,9 @@ A payload is, with all numbers in network order:
 | 12-15 | a check over the three |
 | 16- | filler, up to the size asked for: a stretch of the run's pattern that begins where producer and sequence say |
 
-So a body under the wrong header is found too. `make` and `read` are the plain form; `make_block` and `read_block` say the
-same of many payloads at once, in numpy, since the load must be faster than the server that it measures.
+So a body under the wrong header is found too. `make` and `read` are the plain form; `make_block` and
+`read_block` say the same of many payloads at once, in numpy, since the load must be faster than the server
+that it measures.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The tool for gRPC streams: `python -m perf.perf_grpc_stream_throughput`. StreamMessages, by grpc.aio.
 
-The server puts what it is sent and answers with the oldest message, so a producer's stream is both acknowledged and
-handed messages by the same answers. A consumer's stream sends empty payloads, which only take; at the end, what is left
-is taken until the queue is empty. One is opened for this even where no consumers were asked for.
+The server puts what it is sent and answers with the oldest message, so a producer's stream is both
+acknowledged and handed messages by the same answers. A consumer's stream sends empty payloads, which only
+take; at the end, what is left is taken until the queue is empty. One is opened for this even where no
+consumers were asked for.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class StreamConnection:
         except aio.AioRpcError as error:
             raise ConnectionEndedError(kind_of(error)) from None
         except asyncio.InvalidStateError:
-            raise ConnectionEndedError(f"{(await self._call.code()).name}: {await self._call.details()}") from None
+            raise ConnectionEndedError(
+                f"{(await self._call.code()).name}: {await self._call.details()}"
+            ) from None
         finally:
             sending.cancel()
             reading.cancel()

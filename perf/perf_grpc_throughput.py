@@ -1,7 +1,7 @@
 """The tool for gRPC unary calls: `python -m perf.perf_grpc_throughput`. Produce and Consume, by grpc.aio.
 
-Each connection has as many workers as it may have calls in flight. Calls that run beside each other have no order, so the
-order of messages is checked with one in flight only.
+Each connection has as many workers as it may have calls in flight. Calls that run beside each other have no
+order, so the order of messages is checked with one in flight only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from grpc import aio
 
 from perf.exchange import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, QUEUE_IS_EMPTY, QUEUE_IS_FULL, Exchange
 from perf.grpc_connection import ErrorPatience, kind_of, open_channel
-from quickpulse._generated.messagequeue_pb2 import ConsumeRequest, ConsumeResponse, ProduceRequest, ProduceResponse
+from quickpulse._generated.messagequeue_pb2 import (
+    ConsumeRequest,
+    ConsumeResponse,
+    ProduceRequest,
+    ProduceResponse,
+)
 from quickpulse._generated.messagequeue_pb2_grpc import MessageQueueStub
 
 

@@ -1,7 +1,9 @@
-"""The WebSocket tool: `python -m perf.perf_ws_throughput`. Raw asyncio protocols with prebuilt frames, no library.
+"""The WebSocket tool: `python -m perf.perf_ws_throughput`. Raw asyncio protocols with prebuilt frames, no
+library.
 
-A library would be the limit of the measurement: what is sent is made thousands of messages at a time, and the frames that
-come back are read a chunk at a time where they are what was expected, one by one where they are not.
+A library would be the limit of the measurement: what is sent is made thousands of messages at a time, and the
+frames that come back are read a chunk at a time where they are what was expected, one by one where they are
+not.
 """
 
 from __future__ import annotations

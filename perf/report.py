@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from perf.hardware import Hardware
@@ -17,10 +18,12 @@ JSON_FORM = 1
 """Goes up when a field of the JSON changes its meaning or disappears."""
 
 BUSY_SHARE = 0.9
-"""Of one core, above which the load generator, a single thread in modes ws, may be what was measured."""
+"""Of one core, above which the load generator, a single thread in mode ws, may be what was measured."""
 
 
-def as_json(options: Options, target: tuple[str, int], outcome: Outcome, hardware: Hardware) -> dict[str, Any]:
+def as_json(
+    options: Options, target: tuple[str, int], outcome: Outcome, hardware: Hardware
+) -> dict[str, Any]:
     """The whole result; latencies in milliseconds, rates in messages a second."""
     return {
         "form": JSON_FORM,
@@ -35,7 +38,10 @@ def as_json(options: Options, target: tuple[str, int], outcome: Outcome, hardwar
         "receive_seconds": outcome.receive_seconds,
         "published_per_second": outcome.published_per_second,
         "received_per_second": outcome.received_per_second,
-        "latency_milliseconds": {"publish": asdict(outcome.publish), "end_to_end": asdict(outcome.end_to_end)},
+        "latency_milliseconds": {
+            "publish": asdict(outcome.publish),
+            "end_to_end": asdict(outcome.end_to_end),
+        },
         "order_checked": outcome.checked_order,
         "consumed": outcome.consumed,
         "load_cpu_share": outcome.load_cpu_share,
@@ -52,15 +58,15 @@ def print_report(
     console: Console, options: Options, target: tuple[str, int], outcome: Outcome, hardware: Hardware
 ) -> None:
     """The tables, the machine, and the verdict."""
-    console.print(_headline(options, target), highlight=False)
+    console.print(_headline(options, target), highlight=False, markup=False, soft_wrap=True)
     console.print(_counts(outcome))
     console.print(_latencies(outcome))
     for line in _surroundings(outcome, hardware):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for fault in outcome.faults:
-        console.print(f"FAULT: {fault}", style="bold red", highlight=False, markup=False)
+        console.print(f"FAULT: {fault}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     if not outcome.faults:
-        console.print(_praise(outcome), style="bold green", highlight=False)
+        console.print(_praise(outcome), style="bold green", highlight=False, soft_wrap=True)
 
 
 def _headline(options: Options, target: tuple[str, int]) -> str:
@@ -91,7 +97,7 @@ def _counts(outcome: Outcome) -> Table:
             table.add_row(name.replace("_", ", "), f"{getattr(totals, name):,}", "")
     table.add_section()
     for kind, count in outcome.errors.items():
-        table.add_row(f"error: {kind}", f"{count:,}", "")
+        table.add_row(escape(f"error: {kind}"), f"{count:,}", "")
     table.add_row("answered: queue is empty", f"{outcome.empty_answers:,}", "")
     return table
 

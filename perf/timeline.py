@@ -43,6 +43,12 @@ class Timeline:
         if width <= 0:
             return
         self.slices.append(
-            Slice(at, (published - self._published) / width, (received - self._received) / width, publish, end_to_end)
+            Slice(
+                at,
+                (published - self._published) / width,
+                (received - self._received) / width,
+                publish,
+                end_to_end,
+            )
         )
         self._at, self._published, self._received = at, published, received

@@ -118,8 +118,12 @@ class WebSocketConnection(asyncio.Protocol):
         status, *lines = chunk[:end].split(b"\r\n")
         if not status.startswith(b"HTTP/1.1 101"):
             raise ConnectionEndedError(f"no WebSocket here: {status.decode('latin-1')}")
-        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
-        if fields.get(b"sec-websocket-accept") != base64.b64encode(hashlib.sha1(self._key + _ACCEPT_SUFFIX).digest()):
+        fields = {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
+        }
+        if fields.get(b"sec-websocket-accept") != base64.b64encode(
+            hashlib.sha1(self._key + _ACCEPT_SUFFIX).digest()
+        ):
             raise ConnectionEndedError("the answer to the handshake is not to our key")
         self.connected.set_result(None)
         return end + 4
@@ -128,7 +132,10 @@ class WebSocketConnection(asyncio.Protocol):
         if opcode == frames.PING:
             self.transport.write(frames.client_frame(frames.PONG, payload))
         elif opcode == frames.CLOSE:
-            self._end = f"the server closed: {int.from_bytes(payload[:2], 'big')} {payload[2:].decode(errors='replace')}"
+            code, reason = int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
+            self._end = f"the server closed: {code} {reason}"
+            self.transport.write(_CLOSE)
+            self.transport.close()
         elif opcode in (frames.TEXT, frames.BINARY) and self._fragments is None:
             if final:
                 self.take_message(opcode, payload)
