@@ -1,0 +1,62 @@
+"""The steps of .ci/run, and the count that it closes with. A step that fails counts as one failed test."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+LEAST_COVERAGE_PERCENT = 95
+
+README_COMMAND = "python -m pip install -e '.[test]' --config-settings editable_mode=compat && trial tests"
+
+STEPS = {
+    "README's command": README_COMMAND,
+    "development tools": "python -m pip install -e '.[dev]' --config-settings editable_mode=compat",
+    "coverage": f"coverage run -m twisted.trial tests && coverage combine -q; coverage report --fail-under={LEAST_COVERAGE_PERCENT}",
+    "ruff check": "ruff check .",
+    "ruff format": "ruff format --check .",
+    "mypy": "mypy",
+}
+
+
+def run(command: str) -> tuple[int, str]:
+    """Run a shell command, showing its output; give status and output."""
+    print(f"$ {command}", flush=True)
+    process = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        sys.stdout.write(line)
+        lines.append(line)
+    return process.wait(), "".join(lines)
+
+
+def count_tests(output: str) -> tuple[int, int]:
+    """Passed and failed tests of trial's closing line; zero tests are one failure."""
+    passed = sum(map(int, re.findall(r"successes=(\d+)", output)[-1:]))
+    failed = sum(int(n) for line in re.findall(r"^FAILED \((.*)\)", output, re.MULTILINE) for n in re.findall(r"(?:failures|errors|unexpectedSuccesses)=(\d+)", line))
+    return passed, failed if passed or failed else 1
+
+
+def main() -> int:
+    """Run all steps, whatever fails, and print what did."""
+    passed = failed = 0
+    problems = []
+    if README_COMMAND not in Path("README.md").read_text():
+        problems.append("README.md does not have the test command")
+    for name, command in STEPS.items():
+        status, output = run(command)
+        if name == "README's command":
+            passed, failed = count_tests(output)
+        if status:
+            problems.append(f"{name} failed: {shlex.quote(command)}")
+    for problem in problems:
+        print(problem)
+    failed = max(failed, len(problems))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

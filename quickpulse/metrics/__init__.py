@@ -1,0 +1,1 @@
+"""Providers of IMetricsCollector, and the queue that reports to one."""

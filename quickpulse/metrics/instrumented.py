@@ -1,0 +1,139 @@
+"""A queue that reports what goes through it. Only the reporting belongs here; the queue stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from quickpulse.errors import QueueEmpty, QueueError, QueueFull
+from quickpulse.interfaces import IMessageQueue, IMetricsCollector, QueueStatistics
+from quickpulse.messages import Item
+
+T = TypeVar("T")
+
+
+@implementer(IMessageQueue)
+class InstrumentedQueue:
+    """Any IMessageQueue, reporting to any IMetricsCollector: once a batch, and only what was done.
+
+    Where the queue answers with a Deferred, so does this, and reports when it fires. What was done late is counted as
+    well: a report goes with the message, not with the wait.
+
+    :param queue: what is measured.
+    :param metrics: who is told.
+    :param clock: seconds, for the latency; given by tests.
+    """
+
+    def __init__(self, queue: Any, metrics: Any, clock: Callable[[], float] = perf_counter) -> None:
+        self.queue = queue
+        self.metrics = IMetricsCollector(metrics)
+        self.last_failure: str | None = None
+        """Why the queue failed last (not: was full or empty); None once it worked again. Read by /readyz."""
+        self._clock = clock
+        metrics.set_queue_depth(queue.depth)
+
+    @property
+    def depth(self) -> int:
+        """The queue's."""
+        depth: int = self.queue.depth
+        return depth
+
+    @property
+    def capacity(self) -> int | None:
+        """The queue's."""
+        capacity: int | None = self.queue.capacity
+        return capacity
+
+    def statistics(self) -> QueueStatistics:
+        """The queue's."""
+        statistics: QueueStatistics = self.queue.statistics()
+        return statistics
+
+    def enqueue(self, message: Item) -> Any:
+        """Put one message in, as a batch of one."""
+        return self._then(self.enqueue_many((message,)), _full_unless_one)
+
+    def dequeue(self) -> Any:
+        """Take one message, as a batch of one."""
+        return self._then(self.dequeue_many(1), _only)
+
+    def enqueue_many(self, messages: Sequence[Item]) -> Any:
+        """Put messages in and report how many, and how long it took."""
+        started = self._clock()
+        return self._done(self._call(self.queue.enqueue_many, messages), self._report_enqueued, started)
+
+    def dequeue_many(self, count: int) -> Any:
+        """Take messages and report how many."""
+        return self._done(self._call(self.queue.dequeue_many, count), self._report_dequeued, 0.0)
+
+    def exchange_many(self, messages: Sequence[Item]) -> Any:
+        """Exchange messages and report both ways."""
+        started = self._clock()
+        return self._done(self._call(self.queue.exchange_many, messages), self._report_exchanged, started)
+
+    def _report_enqueued(self, accepted: int, started: float) -> int:
+        self._count_enqueued(accepted, started)
+        self.metrics.set_queue_depth(self.queue.depth)
+        return accepted
+
+    def _report_dequeued(self, taken: list[Item], _started: float) -> list[Item]:
+        if taken:
+            self.metrics.increment_dequeue(len(taken))
+        self.metrics.set_queue_depth(self.queue.depth)
+        return taken
+
+    def _report_exchanged(self, taken: list[Item], started: float) -> list[Item]:
+        self._count_enqueued(len(taken), started)
+        return self._report_dequeued(taken, started)
+
+    def _count_enqueued(self, accepted: int, started: float) -> None:
+        if accepted:
+            self.metrics.increment_enqueue(accepted)
+            self.metrics.observe_enqueue_latency(self._clock() - started, accepted)
+
+    def _call(self, method: Callable[..., T], argument: object) -> T:
+        try:
+            return method(argument)
+        except (QueueError, TypeError):
+            raise
+        except Exception as error:
+            self._failed(error)
+            raise
+
+    def _done(self, result: Any, report: Callable[[Any, float], T], started: float) -> Any:
+        if isinstance(result, Deferred):
+            return result.addErrback(self._failed_later).addCallback(self._report_late, report, started)
+        self.last_failure = None
+        return report(result, started)
+
+    def _report_late(self, result: Any, report: Callable[[Any, float], T], started: float) -> T:
+        self.last_failure = None
+        return report(result, started)
+
+    def _failed_later(self, failure: Failure) -> Failure:
+        if not failure.check(QueueFull, QueueEmpty, TypeError):
+            self._failed(failure.value)
+        return failure
+
+    def _failed(self, error: BaseException) -> None:
+        self.last_failure = f"{type(error).__name__}: {error}"
+
+    @staticmethod
+    def _then(result: Any, step: Callable[[Any], Any]) -> Any:
+        return result.addCallback(step) if isinstance(result, Deferred) else step(result)
+
+
+def _full_unless_one(accepted: int) -> None:
+    if not accepted:
+        raise QueueFull
+
+
+def _only(taken: list[Item]) -> Item:
+    if not taken:
+        raise QueueEmpty
+    return taken[0]

@@ -1,0 +1,1 @@
+"""The domain: synchronous queues that know neither Twisted nor a wire."""

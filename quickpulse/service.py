@@ -1,0 +1,169 @@
+"""Settings become a MultiService: the whole assembly, from top to bottom. What the parts do is in their own files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from twisted.application.service import MultiService
+from twisted.logger import Logger
+
+from quickpulse.backends.loading import load, make_queue
+from quickpulse.banner import show_banner
+from quickpulse.errors import ListenError
+from quickpulse.interfaces import IMetricsSource
+from quickpulse.lifecycle import Lifecycle
+from quickpulse.metrics.instrumented import InstrumentedQueue
+from quickpulse.metrics.loading import make_metrics
+from quickpulse.metrics.prometheus import TrafficCollector, make_registry
+from quickpulse.metrics.traffic import Traffic
+from quickpulse.settings import Settings
+from quickpulse.systemd import Notifier
+from quickpulse.transports.http import CountedFactory, HttpServer, HttpSite
+from quickpulse.transports.listening import make_endpoint
+from quickpulse.version import __version__
+
+_log = Logger()
+
+
+class QuickPulseService(MultiService):
+    """The server: one transport of messages, the HTTP port, and their orderly end.
+
+    :param settings: everything that can be chosen.
+    :param reactor: what it runs on; gRPC needs an asyncio reactor.
+    :param is_process: whether this is the process's one purpose, so that signals are ours.
+    :param give_up: called with one line when an address cannot be listened on; `None` raises ListenError.
+    :raises SettingsError: a provider does not load, an endpoint is not valid, the reactor does not fit.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        *,
+        is_process: bool = False,
+        give_up: Callable[[str], NoReturn] | None = None,
+    ) -> None:
+        super().__init__()
+        self._give_up = give_up
+        self.settings = settings
+        self.metrics = make_metrics(settings.metrics, load, legacy_names=settings.legacy_metric_names)
+        self.queue = InstrumentedQueue(
+            make_queue(settings.queue, settings.capacity, settings.capacity_bytes), self.metrics
+        )
+        self.traffic = Traffic()
+        self.transport = _TRANSPORTS[settings.mode](settings, reactor, self.queue, self.traffic)
+        self.http = self._make_http(reactor)
+        self.lifecycle = Lifecycle(
+            reactor,
+            [self.transport],
+            self.http,
+            settings.drain_seconds,
+            self._report_left,
+            Notifier(os.environ),
+            self._announce,
+            is_process=is_process,
+        )
+        # HTTP before the transport: a probe may ask early. The lifecycle last: it waits for both.
+        for child in (self.http, self.transport, self.lifecycle):
+            child.setServiceParent(self)
+
+    def startService(self) -> None:
+        """Open all listeners, or fail the start."""
+        try:
+            super().startService()
+        except ListenError as error:
+            if self._give_up is None:
+                raise
+            self._give_up(str(error))
+
+    def status(self) -> dict[str, Any]:
+        """What the status page shows."""
+        return {
+            "version": __version__,
+            "mode": self.settings.mode,
+            "listening": self._listening(),
+            "depth": self.queue.depth,
+            "capacity": self.queue.capacity,
+            "enqueue_throughput": self.metrics.enqueue_throughput(),
+            "dequeue_throughput": self.metrics.dequeue_throughput(),
+            "connections_open": sum(self.traffic.connections_open.values()),
+            "draining": self.lifecycle.is_draining,
+        }
+
+    def unready(self) -> list[str]:
+        """Why no traffic should be sent here; empty when all is well. A full queue is not unhealthy."""
+        reasons = []
+        if not self.lifecycle.is_listening:
+            reasons.append("not listening yet")
+        if self.lifecycle.is_draining:
+            reasons.append("draining")
+        if self.queue.last_failure is not None:
+            reasons.append(f"the queue fails: {self.queue.last_failure}")
+        return reasons
+
+    def _make_http(self, reactor: Any) -> HttpServer:
+        sources: list[Any] = [TrafficCollector(self.traffic, __version__, self.settings.mode)]
+        if IMetricsSource.providedBy(self.metrics):
+            sources.insert(0, self.metrics)
+        site = HttpSite(reactor, self.traffic, make_registry(*sources), self.status, self.unready)
+        where, endpoint = _where(self.settings, reactor, "http")
+        return HttpServer(endpoint, where, CountedFactory(site, self.traffic))
+
+    def _listening(self) -> list[str]:
+        return [f"{part.name} on {', '.join(part.addresses)}" for part in (self.transport, self.http)]
+
+    def _announce(self) -> None:
+        show_banner(sys.__stdout__)
+        _log.info(
+            "QuickPulse {version}, mode {mode}: {listening}",
+            version=__version__,
+            mode=self.settings.mode,
+            listening="; ".join(self._listening()),
+        )
+
+    def _report_left(self) -> None:
+        """Ephemeral means that what is still queued is gone, so it is said."""
+        left, undelivered = self.queue.depth, self.traffic.undelivered_total
+        report = _log.warn if left or undelivered else _log.info
+        report(
+            "drained: {left} messages were still queued and are gone, {undelivered} were taken but not delivered",
+            left=left,
+            undelivered=undelivered,
+        )
+
+
+def _where(settings: Settings, reactor: Any, kind: str) -> tuple[str, Any]:
+    """The address of a listener for people, and its endpoint."""
+    option, given = f"--{kind}-endpoint", getattr(settings, f"{kind}_endpoint")
+    port = getattr(settings, f"{kind}_port")
+    endpoint = make_endpoint(reactor, option, given, settings.host, port)
+    return given or f"{settings.host}:{port}", endpoint
+
+
+def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+    from quickpulse.transports.websocket import WsFactory
+    from quickpulse.transports.ws_server import WsServer
+
+    where, endpoint = _where(settings, reactor, "ws")
+    factory = WsFactory(reactor, queue, traffic, settings.max_message_bytes, settings.allow_origin)
+    return WsServer(endpoint, where, factory)
+
+
+def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+    from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint
+    from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer
+
+    server = GrpcUnaryServer if settings.mode == "grpc" else GrpcStreamServer
+    address = (
+        read_endpoint("--grpc-endpoint", settings.grpc_endpoint)
+        if settings.grpc_endpoint
+        else host_and_port(settings.host, settings.grpc_port)
+    )
+    return server(reactor, address, queue, traffic, settings.max_message_bytes)
+
+
+# A mode imports its own transport only: grpcio is 30 MiB that a WebSocket server does not need.
+_TRANSPORTS = {"ws": _make_ws, "grpc": _make_grpc, "grpc_stream": _make_grpc}

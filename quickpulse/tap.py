@@ -1,0 +1,111 @@
+"""The twistd sub-command: its options, the choice of the reactor, and makeService. The assembly is in `service`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from quickpulse.errors import SettingsError
+from quickpulse.settings import MODES, OPTIONS, Settings, read_settings, suggest
+
+MODE_HELP = (
+    f"What to serve: {', '.join(MODES)} [environment: QUICKPULSE_MODE, or one of WS_MODE, RPC_MODE, RPC_STREAM_MODE set to 1]"
+)
+
+_REACTOR_MODULE = "twisted.internet.reactor"
+
+
+class Options(usage.Options):  # type: ignore[misc]
+    """`twistd quickpulse`: every setting as a flag.
+
+    Errors end the process with status 1 and one line on stderr; twistd would print its whole help around them.
+    """
+
+    synopsis = "[--mode ws|grpc|grpc_stream] [options]"
+    longdesc = "An in-memory message queue over WebSocket or gRPC, with Prometheus metrics."
+
+    optParameters = [
+        ["mode", None, None, MODE_HELP],
+        *([option.name, None, None, option.full_help] for option in OPTIONS if not option.is_switch),
+    ]
+    optFlags = [[option.name, None, option.full_help] for option in OPTIONS if option.is_switch]
+
+    settings: Settings
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """Read the flags; what is no flag of ours ends the process."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            _give_up(f"{error}{self._near(options or [])}")
+
+    def postOptions(self) -> None:
+        """Make the settings, and install the reactor if nobody has."""
+        flags = {key: value for key, value in self.items() if isinstance(value, str)}
+        flags |= {option.name: "1" for option in OPTIONS if option.is_switch and self[option.name]}
+        try:
+            self.settings = read_settings(flags, os.environ)
+        except SettingsError as error:
+            _give_up(str(error))
+        install_reactor()
+
+    def opt_version(self) -> None:
+        """Print the version of QuickPulse and exit."""
+        from quickpulse.version import __version__
+
+        print(f"quickpulse {__version__}")
+        raise SystemExit(0)
+
+    def _near(self, words: list[str]) -> str:
+        known = ["--mode", *(f"--{option.name}" for option in OPTIONS)]
+        for word in words:
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and flag not in known:
+                return suggest(flag, known)
+        return ""
+
+
+def makeService(options: Options) -> IService:
+    """The service that twistd runs.
+
+    Under `--nodaemon` an address that cannot be listened on ends the process with SystemExit, without a traceback. A
+    daemon's parent waits for a word from its child, which an exception sends and SystemExit does not.
+    """
+    from twisted.internet import reactor
+
+    from quickpulse.service import QuickPulseService
+
+    try:
+        return QuickPulseService(
+            options.settings, reactor, is_process=True, give_up=_give_up if options.parent["nodaemon"] else None
+        )
+    except SettingsError as error:
+        return _give_up(str(error))
+
+
+def install_reactor() -> None:
+    """Install the asyncio reactor over uvloop, unless one is installed: the user's choice is respected."""
+    if _REACTOR_MODULE in sys.modules:
+        return
+    from twisted.internet import asyncioreactor
+
+    try:
+        import uvloop
+    except ImportError:
+        from twisted.logger import Logger
+
+        Logger().warn("uvloop is not installed; the event loop is asyncio's own, which is slower")
+        asyncioreactor.install()
+    else:
+        asyncioreactor.install(uvloop.new_event_loop())
+
+
+def _give_up(text: str) -> NoReturn:
+    raise SystemExit(f"quickpulse: {text}")
+
+
+__all__ = ["Options", "makeService"]

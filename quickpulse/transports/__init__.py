@@ -1,0 +1,1 @@
+"""The Twisted side: moves bytes between a transport and `quickpulse.wire`, and calls the queue. No store lives here."""

@@ -1,0 +1,277 @@
+"""The two gRPC servicers of v0: what each call asks of the queue and answers. No listener belongs here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from quickpulse._generated.messagequeue_pb2 import (
+    ConsumeRequest,
+    ConsumeResponse,
+    ProduceRequest,
+    ProduceResponse,
+    StreamMessage,
+)
+from quickpulse.errors import MessageTooLarge, QueueEmpty, QueueError, QueueFull, QueueUnavailable
+from quickpulse.messages import Item, payload_of
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
+
+NAME = "grpc"
+"""The label of this transport in metrics. Its bytes are those of gRPC messages."""
+
+SERVICE = "messagequeue.MessageQueue"
+
+DRAINING = "server is draining"
+
+FULL = str(QueueFull())
+EMPTY = str(QueueEmpty())
+
+_log = Logger()
+
+
+class OpenStreams:
+    """Calls that may last for ever (StreamMessages, Watch), so that a drain can end them."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self._reading: set[asyncio.Task[Any]] = set()
+
+    async def read(self, awaitable: Awaitable[Any]) -> Any:
+        """Wait for the peer; a drain interrupts it with `Draining`."""
+        if self.is_draining:
+            raise Draining
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading.add(task)
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            if self.is_draining and task not in self._reading:
+                raise Draining from None
+            raise
+        finally:
+            self._reading.discard(task)
+
+    def drain(self) -> None:
+        """Interrupt every wait; a call that is between two waits ends at the next."""
+        self.is_draining = True
+        reading, self._reading = self._reading, set()
+        for task in reading:
+            task.cancel()
+
+
+class Draining(Exception):  # noqa: N818 - an event, not an error
+    """The server ends this stream."""
+
+
+def parser(message: Callable[[], Any], traffic: ITraffic) -> Callable[[bytes], Any]:
+    """A request deserializer that counts bytes and gives None for what is no such message.
+
+    grpcio would log a traceback and answer UNKNOWN if it raised; the servicer answers INTERNAL instead, as grpc-go
+    and grpc-java do.
+    """
+
+    def parse(data: bytes) -> Any:
+        traffic.received(NAME, len(data))
+        request = message()
+        try:
+            request.ParseFromString(data)
+        except DecodeError:
+            return None
+        return request
+
+    return parse
+
+
+def serializer(traffic: ITraffic) -> Callable[[Any], bytes]:
+    """A response serializer that counts bytes."""
+
+    def serialize(message: Any) -> bytes:
+        data: bytes = message.SerializeToString()
+        traffic.sent(NAME, len(data))
+        return data
+
+    return serialize
+
+
+class _Calls:
+    """What both modes share.
+
+    :param queue: the IMessageQueue.
+    :param traffic: the ITraffic.
+    :param max_message_bytes: longest payload.
+    :param streams: where long calls are known.
+    """
+
+    def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int, streams: OpenStreams) -> None:
+        self._queue = queue
+        self._traffic = traffic
+        self._max_message_bytes = max_message_bytes
+        self._streams = streams
+        self._serialize = serializer(traffic)
+
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
+        """Method name to handler, for a generic handler of `SERVICE`."""
+        return {
+            "Produce": self._unary(self.Produce, ProduceRequest),
+            "Consume": self._unary(self.Consume, ConsumeRequest),
+            "StreamMessages": grpc.stream_stream_rpc_method_handler(
+                self.StreamMessages, parser(StreamMessage, self._traffic), self._serialize
+            ),
+        }
+
+    def _unary(self, method: Callable[..., Any], request: Callable[[], Any]) -> grpc.RpcMethodHandler:
+        return grpc.unary_unary_rpc_method_handler(method, parser(request, self._traffic), self._serialize)
+
+    async def Produce(self, request: Any, context: Any) -> Any:
+        """Put one message in."""
+        await self._unimplemented(context, "Produce is not implemented in streaming mode")
+
+    async def Consume(self, request: Any, context: Any) -> Any:
+        """Take the oldest message."""
+        await self._unimplemented(context, "Consume is not implemented in streaming mode")
+
+    async def StreamMessages(self, requests: Any, context: Any) -> None:
+        """Put and take, for each message."""
+        await self._unimplemented(context, "StreamMessages is not implemented in unary mode")
+
+    async def _unimplemented(self, context: Any, text: str) -> None:
+        self._traffic.refused("unimplemented")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+
+    async def _check(self, request: Any, context: Any) -> None:
+        """End the call when the request is no protobuf, or its payload is too long."""
+        if request is None:
+            self._traffic.refused("bad_request")
+            await context.abort(grpc.StatusCode.INTERNAL, "the request is not a valid protobuf message")
+        size_bytes = len(request.payload)
+        if size_bytes > self._max_message_bytes:
+            self._traffic.refused("message_too_large")
+            error = MessageTooLarge(size_bytes, self._max_message_bytes)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+
+    async def _unavailable(self, context: Any) -> None:
+        """End the call because the provider failed; the failure is logged."""
+        _log.failure("the queue failed")
+        self._traffic.refused("queue_unavailable")
+        await context.abort(grpc.StatusCode.UNAVAILABLE, str(QueueUnavailable()))
+
+    def _full(self) -> str:
+        self._traffic.refused("queue_full")
+        return FULL
+
+
+class UnaryCalls(_Calls):
+    """Mode grpc: Produce and Consume."""
+
+    async def Produce(self, request: Any, context: Any) -> Any:
+        """Put one message in; a full queue is an answer, not an error of the call."""
+        if request is None or len(request.payload) > self._max_message_bytes:
+            await self._check(request, context)
+        try:
+            result = self._queue.enqueue(request.payload)
+            if result is not None:
+                await at_leisure(result)
+        except QueueFull:
+            return ProduceResponse(success=False, error=self._full())
+        except Exception:
+            await self._unavailable(context)
+        return ProduceResponse(success=True)
+
+    async def Consume(self, request: Any, context: Any) -> Any:
+        """Take the oldest message; an empty queue is an answer, not an error of the call."""
+        if request is None:
+            await self._check(request, context)
+        try:
+            result = self._queue.dequeue()
+            if isinstance(result, Deferred):
+                result = await at_leisure(result, self._lost)
+        except QueueEmpty:
+            return ConsumeResponse(error=EMPTY)
+        except Exception:
+            await self._unavailable(context)
+        return ConsumeResponse(payload=payload_of(result))
+
+    def _lost(self, _item: Item) -> None:
+        """The caller went away while the queue was at it."""
+        self._traffic.undelivered(1)
+
+
+class StreamCalls(_Calls):
+    """Mode grpc_stream: StreamMessages."""
+
+    async def StreamMessages(self, requests: Any, context: Any) -> None:
+        """Answer each message, in order, until the peer half-closes or the server drains."""
+        read, streams = context.read, self._streams
+        try:
+            while (request := await streams.read(read())) is not grpc.aio.EOF:
+                if request is None or len(request.payload) > self._max_message_bytes:
+                    await self._check(request, context)
+                await self._send(await self._exchange(request.payload, context), context)
+        except Draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+
+    async def _exchange(self, payload: bytes, context: Any) -> Any:
+        """The answer to one message: put it in, if there is anything to it, and take the oldest."""
+        queue = self._queue
+        try:
+            taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
+            if isinstance(taken, Deferred):
+                taken = await at_leisure(taken, lambda items: self._traffic.undelivered(len(items)))
+        except Exception:
+            await self._unavailable(context)
+        if taken:
+            return StreamMessage(payload=payload_of(taken[0]))
+        return StreamMessage(error=self._full() if payload else EMPTY)
+
+    async def _send(self, answer: Any, context: Any) -> None:
+        """Send one answer; a message that cannot be sent any more is counted."""
+        try:
+            await context.write(answer)
+        except BaseException:
+            if not answer.error:
+                self._traffic.undelivered(1)
+            raise
+
+
+async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None = None) -> Any:
+    """Await a Deferred in asyncio; when the call is cancelled meanwhile, `lost` gets what comes of it.
+
+    The Deferred itself is never cancelled: what it does to the queue goes on, and must be accounted for.
+    """
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(value: Any) -> None:
+        if future.cancelled():
+            _account(value, lost)
+        elif isinstance(value, Failure):
+            future.set_exception(value.value)
+        else:
+            future.set_result(value)
+
+    result.addBoth(settle)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if future.done() and not future.cancelled():  # it fired, and the cancellation came before we could go on
+            _account(future.exception() or future.result(), lost)
+        raise
+
+
+def _account(value: Any, lost: Callable[[Any], None] | None) -> None:
+    """Say what became of a request whose caller had gone."""
+    if isinstance(value, QueueError) or (isinstance(value, Failure) and value.check(QueueError)):
+        return
+    if isinstance(value, (Failure, BaseException)):
+        _log.error("the queue failed after its caller had gone: {error}", error=value)
+    elif lost is not None:
+        lost(value)

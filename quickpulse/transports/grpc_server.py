@@ -1,0 +1,230 @@
+"""The gRPC listener as a Twisted service: grpcio's asyncio server in the reactor's own loop. That is the bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from quickpulse.errors import ListenError, SettingsError
+from quickpulse.interfaces import ITransportService
+from quickpulse.transports.grpc_calls import DRAINING, SERVICE, Draining, OpenStreams, StreamCalls, UnaryCalls
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
+    from quickpulse.transports.grpc_addresses import GrpcAddress
+
+PROTOBUF_OVERHEAD_BYTES = 1024
+"""grpcio's limit counts the whole protobuf; the payload's own limit is checked by the servicer."""
+
+MIN_PING_MILLISECONDS = 10_000
+"""Clients may ping this often, with or without calls."""
+
+MAX_METADATA_BYTES = 16 * 1024
+"""The usual limit of HTTP servers for a request's header."""
+
+SEVERED_SECONDS = 1.0
+"""Of the drain's time, kept for cutting what has not ended by itself."""
+
+REFLECTION_SERVICES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
+"""v1alpha is all that grpcio-reflection knows; v1 has the same messages, field by field, and newer clients ask for it."""
+
+
+class GrpcServer(Service):
+    """Shared by both modes: binding, start, health, reflection, drain.
+
+    :param reactor: an asyncio reactor.
+    :param address: where to listen.
+    :param queue: the IMessageQueue.
+    :param traffic: the ITraffic.
+    :param max_message_bytes: longest payload.
+    """
+
+    calls: type[UnaryCalls | StreamCalls]
+    name = "gRPC"
+
+    def __init__(
+        self, reactor: Any, address: GrpcAddress, queue: Any, traffic: ITraffic, max_message_bytes: int
+    ) -> None:
+        self.addresses: list[str] = []
+        self._loop = loop_of(reactor)
+        self._address = address
+        self._streams = OpenStreams()
+        self._calls = self.calls(queue, traffic, max_message_bytes, self._streams)
+        self._max_message_bytes = max_message_bytes
+        self._health = _Health(self._streams)
+        self._server: Any = None
+        self._listening: Deferred[None] = Deferred()
+
+    def startService(self) -> None:
+        """Bind, and start serving in the loop's next turn.
+
+        Made here and not before: a fork (twistd as a daemon) would leave grpcio's threads behind.
+
+        :raises ListenError: the address cannot be listened on.
+        """
+        super().startService()
+        asyncio.set_event_loop(self._loop)  # Python 3.12 and newer forget it in a daemon's child
+        self._server = self._make_server()
+        self._bind()
+        self._run(self._start()).chainDeferred(self._listening)
+
+    def when_listening(self) -> Deferred[None]:
+        """Fires when calls are accepted."""
+        waiter: Deferred[None] = Deferred()
+        self._listening.addBoth(lambda result: waiter.callback(result) or result)
+        return waiter
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Say GOAWAY, let running calls end, interrupt waiting streams with UNAVAILABLE."""
+        return self._run(self._drain(max(seconds - SEVERED_SECONDS, 0.0)))
+
+    def stopService(self) -> Deferred[None]:
+        """Cut what is open; `drain` comes first where order is wanted."""
+        super().stopService()
+        server, self._server = self._server, None
+        return self._run(server.stop(None)) if server is not None else self._run(asyncio.sleep(0))
+
+    def _make_server(self) -> Any:
+        server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),  # else a second server binds the same port silently
+                ("grpc.max_receive_message_length", self._max_message_bytes + PROTOBUF_OVERHEAD_BYTES),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+                ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_MILLISECONDS),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_MILLISECONDS),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ]
+        )
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, self._calls.handlers())])
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        methods = {"ServerReflectionInfo": _Reflection((SERVICE, health.SERVICE_NAME), self._streams).handler()}
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(name, methods) for name in REFLECTION_SERVICES]
+        )
+        return server
+
+    def _bind(self) -> None:
+        target, credentials = self._address.target, self._address.credentials
+        try:
+            if credentials is None:
+                port = self._server.add_insecure_port(target)
+            else:
+                port = self._server.add_secure_port(target, credentials)
+        except RuntimeError as error:
+            raise ListenError(f"{target}: {_reason(error)}") from error
+        self.addresses.append(self._address.text(port))
+
+    async def _start(self) -> None:
+        await self._server.start()
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def _drain(self, seconds: float) -> None:
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        stopping = asyncio.ensure_future(self._server.stop(seconds))
+        await asyncio.sleep(0)  # GOAWAY goes out before the streams end
+        self._streams.drain()
+        await stopping
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Deferred[Any]:
+        return Deferred.fromFuture(asyncio.ensure_future(coroutine, loop=self._loop))
+
+
+@implementer(ITransportService)
+class GrpcUnaryServer(GrpcServer):
+    """Mode grpc: Produce and Consume."""
+
+    calls = UnaryCalls
+
+
+@implementer(ITransportService)
+class GrpcStreamServer(GrpcServer):
+    """Mode grpc_stream: StreamMessages."""
+
+    calls = StreamCalls
+
+
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """The standard servicer, whose Watch calls end at a drain instead of holding it up."""
+
+    def __init__(self, streams: OpenStreams) -> None:
+        super().__init__()
+        self._streams = streams
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        """Report every change of a service's health."""
+        try:
+            await self._streams.read(super().Watch(request, context))
+        except Draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+
+
+class _Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
+    """The standard servicer, whose calls end at a drain instead of holding it up."""
+
+    def __init__(self, names: tuple[str, ...], streams: OpenStreams) -> None:
+        super().__init__(names)
+        self._streams = streams
+
+    async def answer(self, _requests: Any, context: Any) -> None:
+        """Answer each request of one call."""
+        try:
+            async for response in self.ServerReflectionInfo(self._read(context), context):
+                await context.write(response)
+        except Draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+
+    async def _read(self, context: Any) -> AsyncIterator[Any]:
+        while (request := await self._streams.read(context.read())) is not grpc.aio.EOF:
+            yield request
+
+    def handler(self) -> grpc.RpcMethodHandler:
+        """The one method of the service."""
+        return grpc.stream_stream_rpc_method_handler(
+            self.answer,
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+
+
+def loop_of(reactor: Any) -> asyncio.AbstractEventLoop:
+    """The loop that an asyncio reactor runs on.
+
+    :raises SettingsError: it is another reactor, on which grpcio's asyncio server would hang.
+    """
+    loop: asyncio.AbstractEventLoop | None = getattr(reactor, "_asyncioEventloop", None)
+    if loop is None:
+        kind = type(reactor).__name__
+        raise SettingsError(f"gRPC needs the asyncio reactor, not {kind}: leave --reactor out, or give --reactor=asyncio")
+    return loop
+
+
+def _reason(error: RuntimeError) -> str:
+    """grpcio's text with the system's word in front, where it has one."""
+    text = str(error)
+    for known in ("Address already in use", "Permission denied", "Cannot assign requested address"):
+        if known in text:
+            return known
+    return text
+
+
+class GrpcLog(logging.Handler):
+    """grpcio logs to the standard library's logging; this carries it to Twisted's log."""
+
+    _log = Logger(namespace="grpc")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass one record on."""
+        self._log.warn("{text}", text=self.format(record))

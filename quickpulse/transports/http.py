@@ -1,0 +1,193 @@
+"""The HTTP port: metrics, health and the status page, on twisted.web. It reads; nothing here changes the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from twisted.internet.defer import Deferred
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web import http
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+from zope.interface import implementer
+
+from quickpulse.interfaces import ITransportService
+from quickpulse.transports.listening import ListeningService
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
+
+NAME = "http"
+"""The label of this transport in metrics."""
+
+IDLE_SECONDS = 60
+"""How long a connection may rest between requests: longer than Prometheus's usual 15 s between scrapes."""
+
+PAGE = Path(__file__).with_name("status.html")
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class _Page(Resource):
+    """A leaf that answers GET and HEAD with text.
+
+    :param read: gives status code, content type and body for a request.
+    """
+
+    isLeaf = True
+
+    def __init__(self, read: Callable[[Request], tuple[int, str, bytes]]) -> None:
+        super().__init__()
+        self._read = read
+
+    def render_GET(self, request: Request) -> bytes:
+        """Answer; twisted.web makes HEAD of it, and 405 for any other method."""
+        code, content_type, body = self._read(request)
+        request.setResponseCode(code)
+        request.setHeader("Content-Type", content_type)
+        request.setHeader("Cache-Control", "no-store")
+        return body
+
+
+class _Root(Resource):
+    """The paths of the port."""
+
+    def __init__(self, pages: dict[str, _Page], traffic: ITraffic) -> None:
+        super().__init__()
+        self._traffic = traffic
+        for path, page in pages.items():
+            self.putChild(path.encode(), page)
+        self._paths = ", ".join(f"/{path}" for path in pages)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """What is not there."""
+        self._traffic.refused("not_found")
+        body = f"no such path; there are {self._paths}\n".encode()
+        return _Page(lambda _: (http.NOT_FOUND, TEXT, body))
+
+
+class _CountedConnection(ProtocolWrapper):
+    """An HTTP connection whose bytes are counted."""
+
+    factory: CountedFactory
+
+    def makeConnection(self, transport: Any) -> None:
+        """A connection was accepted."""
+        self.factory.traffic.connection_opened(NAME)
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came in."""
+        self.factory.traffic.received(NAME, len(data))
+        super().dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        """Bytes go out."""
+        self.factory.traffic.sent(NAME, len(data))
+        super().write(data)
+
+    def writeSequence(self, data: Any) -> None:
+        """Likewise."""
+        self.factory.traffic.sent(NAME, sum(map(len, data)))
+        super().writeSequence(data)
+
+    def connectionLost(self, reason: Any) -> None:
+        """The connection ended."""
+        self.factory.traffic.connection_closed(NAME)
+        super().connectionLost(reason)
+
+
+class CountedFactory(WrappingFactory):
+    """Another factory, with its connections and bytes counted.
+
+    :param site: what serves the connections.
+    :param traffic: the ITraffic.
+    """
+
+    protocol = _CountedConnection
+    noisy = False
+
+    def __init__(self, site: Site, traffic: ITraffic) -> None:
+        super().__init__(site)
+        self.traffic = traffic
+
+    def abort_all(self) -> None:
+        """Cut what is open."""
+        for connection in list(self.protocols):
+            connection.abortConnection()
+
+
+class HttpSite(Site):
+    """twisted.web's site with our pages and without its access log.
+
+    :param reactor: for timeouts.
+    :param traffic: the ITraffic.
+    :param registry: what /metrics shows.
+    :param status: gives what the status page shows.
+    :param unready: gives why the service is not ready; empty when it is.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        reactor: Any,
+        traffic: ITraffic,
+        registry: CollectorRegistry,
+        status: Callable[[], dict[str, Any]],
+        unready: Callable[[], list[str]],
+    ) -> None:
+        self._registry = registry
+        self._status = status
+        self._unready = unready
+        page = PAGE.read_bytes()
+        pages = {
+            "": _Page(lambda _: (http.OK, "text/html; charset=utf-8", page)),
+            "metrics": _Page(self._metrics),
+            "livez": _Page(lambda _: (http.OK, TEXT, b"ok\n")),
+            "readyz": _Page(self._readyz),
+            "status.json": _Page(self._status_json),
+        }
+        super().__init__(_Root(pages, traffic), reactor=reactor, timeout=IDLE_SECONDS)
+
+    def log(self, request: Any) -> None:
+        """Scrapes and probes are no news."""
+
+    def _metrics(self, request: Request) -> tuple[int, str, bytes]:
+        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        return http.OK, content_type, encode(self._registry)
+
+    def _readyz(self, _request: Request) -> tuple[int, str, bytes]:
+        reasons = self._unready()
+        if not reasons:
+            return http.OK, TEXT, b"ok\n"
+        return http.SERVICE_UNAVAILABLE, TEXT, "".join(f"{reason}\n" for reason in reasons).encode()
+
+    def _status_json(self, _request: Request) -> tuple[int, str, bytes]:
+        return http.OK, "application/json", json.dumps(self._status()).encode()
+
+
+@implementer(ITransportService)
+class HttpServer(ListeningService):
+    """Listens for HTTP while it runs; the service closes it last, so that a drain can be watched.
+
+    :param endpoint: where.
+    :param where: names the address if that fails.
+    :param factory: makes the connections.
+    """
+
+    name = "HTTP"
+    factory: CountedFactory
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Listen no more; answers on their way go out while the reactor still runs."""
+        return self.stop_listening()
+
+    def abort_all(self) -> None:
+        """Cut what is open."""
+        self.factory.abort_all()

@@ -1,0 +1,114 @@
+"""From settings to a listening socket: endpoints, and binding at once so that a failure fails the start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.python.failure import Failure
+
+from quickpulse.errors import ListenError, SettingsError
+
+BACKLOG = 65_535
+"""Connections that may wait to be accepted; the kernel lowers it to its own maximum. 50, Twisted's default, drops bursts."""
+
+
+def make_endpoint(reactor: Any, option: str, endpoint: str | None, host: str, port: int) -> IStreamServerEndpoint:
+    """Where to listen: the endpoint string if there is one, else host and port.
+
+    :param option: the flag that an error names, "--ws-endpoint".
+    :raises SettingsError: the endpoint string is not valid.
+    """
+    if endpoint is None:
+        kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
+        return kind(reactor, port, backlog=BACKLOG, interface=host)
+    try:
+        return serverFromString(reactor, endpoint)
+    except Exception as error:  # each kind of endpoint has its own way to refuse its arguments
+        raise SettingsError(f"{option} {endpoint!r}: {type(error).__name__}: {error}") from error
+
+
+def listen_now(endpoint: IStreamServerEndpoint, factory: IProtocolFactory, where: str) -> Deferred[IListeningPort]:
+    """Listen, and raise at once what fails at once, so that a taken port fails the start of the service.
+
+    :param where: names the address in the error.
+    :returns: a Deferred of the port; all of Twisted's own endpoints have it fired already.
+    :raises ListenError: the address cannot be listened on.
+    """
+    failures: list[Failure] = []
+    listening: Deferred[IListeningPort] = endpoint.listen(factory).addErrback(failures.append)
+    if failures:
+        raise ListenError(f"{where}: {reason_of(failures[0].value)}") from failures[0].value
+    return listening
+
+
+def reason_of(error: BaseException | None) -> str:
+    """What the operating system said, without the layers around it."""
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+
+
+def address_text(port: IListeningPort) -> str:
+    """The address that a port listens on, for people: 127.0.0.1:8081, [::1]:8081, unix:/run/queue.sock."""
+    address = port.getHost()
+    if hasattr(address, "port"):
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{host}:{address.port}"
+    name = getattr(address, "name", None)
+    return f"unix:{name.decode(errors='replace')}" if name else str(address)
+
+
+class ListeningService(Service):
+    """Listens on one endpoint while it runs; a subclass says how its connections end.
+
+    :param endpoint: where.
+    :param where: names the address if that fails.
+    :param factory: makes the connections.
+    """
+
+    def __init__(self, endpoint: IStreamServerEndpoint, where: str, factory: Any) -> None:
+        self.factory = factory
+        self.addresses: list[str] = []
+        self._endpoint = endpoint
+        self._where = where
+        self._listening: Deferred[None] = Deferred()
+        self._port: IListeningPort | None = None
+
+    def startService(self) -> None:
+        """Listen.
+
+        :raises ListenError: the address cannot be listened on.
+        """
+        super().startService()
+        listening = listen_now(self._endpoint, self.factory, self._where)
+        listening.addCallback(self._listens).chainDeferred(self._listening)
+
+    def when_listening(self) -> Deferred[None]:
+        """Fires when connections are accepted."""
+        waiter: Deferred[None] = Deferred()
+        self._listening.addBoth(lambda result: waiter.callback(result) or result)
+        return waiter
+
+    def stopService(self) -> Deferred[None]:
+        """Listen no more and cut what is open; `drain` comes first where order is wanted."""
+        super().stopService()
+        self.abort_all()
+        return self.stop_listening()
+
+    def stop_listening(self) -> Deferred[None]:
+        """Close the listening socket; open connections stay."""
+        port, self._port = self._port, None
+        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(lambda: None)
+
+    def abort_all(self) -> None:
+        """Cut what is open."""
+        raise NotImplementedError
+
+    def _listens(self, port: IListeningPort) -> None:
+        self._port = port
+        self.addresses.append(address_text(port))

@@ -1,0 +1,1 @@
+"""WebSocket logic that knows no I/O."""

@@ -1,0 +1,64 @@
+"""v0 over WebSocket: what a batch of client messages asks of the queue, and the frames that answer it.
+
+An endpoint is two functions without I/O. `ask` turns the messages of one read into one call of the queue; `answer`
+turns the call's result into one answer for each, joined. The queue itself is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quickpulse.errors import QueueEmpty, QueueFull, QueueUnavailable
+from quickpulse.messages import Item, payload_of
+from quickpulse.wire.websocket.frames import BINARY, TEXT, server_frame
+
+OK = server_frame(TEXT, b"ok")
+
+
+def _error(error: Exception) -> bytes:
+    return server_frame(TEXT, f"error: {error}".encode())
+
+
+FULL = _error(QueueFull())
+EMPTY = _error(QueueEmpty())
+UNAVAILABLE = _error(QueueUnavailable())
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path of the WebSocket port.
+
+    :param ask: `(queue, messages) -> result`, or a Deferred of it: the one call that serves the whole batch.
+    :param answer: `(result, number of messages) -> (frames, refused, handed over)`: the joined answers, how many of
+        them say no because the queue was full, and how many carry a message out.
+    """
+
+    ask: Callable[[Any, Sequence[bytes]], Any]
+    answer: Callable[[Any, int], tuple[bytes, int, int]]
+
+
+def _ask_publish(queue: Any, messages: Sequence[bytes]) -> Any:
+    return queue.enqueue_many(messages)
+
+
+def _answer_publish(accepted: int, asked: int) -> tuple[bytes, int, int]:
+    refused = asked - accepted
+    return OK * accepted + FULL * refused, refused, 0
+
+
+def _ask_consume(queue: Any, messages: Sequence[bytes]) -> Any:
+    return queue.dequeue_many(len(messages))
+
+
+def _answer_consume(taken: list[Item], asked: int) -> tuple[bytes, int, int]:
+    frames = [server_frame(BINARY, payload_of(item)) for item in taken]
+    return b"".join(frames) + EMPTY * (asked - len(taken)), 0, len(taken)
+
+
+ENDPOINTS = {
+    "/ws/publish": Endpoint(_ask_publish, _answer_publish),
+    "/ws/consume": Endpoint(_ask_consume, _answer_consume),
+}
+"""The contract's paths."""
