@@ -1,4 +1,4 @@
-"""`python -m perf --mode ws|grpc|grpc_stream`: picks the tool. Everything else is in the modules beside this one."""
+"""`python -m perf --mode ws|grpc|grpc_stream`: picks the tool. All else is beside this module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command lines of all tools run: a server where none is given, the client, the report; and the exit status."""
+"""What every command line runs: a server where none is given, the client, the report; the exit status."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from rich.console import Console
 
@@ -14,6 +15,8 @@ from perf.client import Driver, PerfClient, ServerUnavailableError
 from perf.options import Options, parse
 from perf.outcome import CHECK_FAILED, UNAVAILABLE, Outcome
 from perf.progress import progress_bar
+
+LOG_COLUMNS = 120
 
 INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
@@ -26,7 +29,7 @@ def main(arguments: Sequence[str], driver_class: type[Driver]) -> int:
 
 def run(options: Options, driver_class: type[Driver]) -> int:
     """A whole run, told on the console; the exit status."""
-    console = Console(stderr=True)
+    console = _console(sys.stderr)
     try:
         target, outcome = _new_loop_run(_measure(options, driver_class, console))
     except (ServerUnavailableError, spawn.SpawnError) as error:
@@ -83,7 +86,7 @@ def _tell(console: Console, options: Options, target: tuple[str, int], outcome: 
         json.dump(report.as_json(options, target, outcome, machine), sys.stdout)
         sys.stdout.write("\n")
         sys.stdout.flush()
-    report.print_report(console if options.json else Console(), options, target, outcome, machine)
+    report.print_report(console if options.json else _console(sys.stdout), options, target, outcome, machine)
     if options.plot is not None:
         try:
             plot.draw(options.plot, options, outcome, machine)
@@ -94,6 +97,11 @@ def _tell(console: Console, options: Options, target: tuple[str, int], outcome: 
             return CHECK_FAILED
         console.print(f"the graph is in {options.plot}", highlight=False, markup=False, soft_wrap=True)
     return outcome.exit_status
+
+
+def _console(stream: TextIO) -> Console:
+    """Of a fixed width where it is not a terminal, so that tables in a log are whole."""
+    return Console(file=stream, width=None if stream.isatty() else LOG_COLUMNS)
 
 
 def _new_loop_run(coroutine):  # type: ignore[no-untyped-def] # returns what the coroutine does

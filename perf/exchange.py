@@ -62,7 +62,7 @@ class Exchange:
             self._deadline = self.started_at + self.options.seconds
 
     def allot(self, producer: int, wanted: int) -> tuple[int, int]:
-        """(first sequence, count) that this producer sends now, booked as sent; count 0 once it has sent its all."""
+        """(first sequence, count) that this producer sends now, booked as sent; count 0 at its end."""
         first, now = self._next[producer], self.clock()
         if self._quota is not None:
             wanted = min(wanted, self._quota[producer] - first)
@@ -120,7 +120,7 @@ class Exchange:
         return self.clock() - max(self.receive_ended_at, self.publish_ended_at) > self.options.idle_seconds
 
     def waiting(self, connection: object) -> None:
-        """This connection has asked, or has been answered with more to come: its silence is measured from now."""
+        """This connection has asked, or was answered with more to come: its silence counts from now."""
         self._answered_at[connection] = self.clock()
 
     def resting(self, connection: object) -> None:

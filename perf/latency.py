@@ -17,7 +17,7 @@ LONGEST_MICROSECONDS = 3_600_000_000
 SIGNIFICANT_DIGITS = 3
 
 _KEPT_BITS = 9
-"""Of each value, before it is counted: finer than SIGNIFICANT_DIGITS would be lost time, coarser would show."""
+"""Of each value, before it is counted: finer than SIGNIFICANT_DIGITS is lost time, coarser would show."""
 
 _FEW = 32
 """Values up to which a plain loop is faster than numpy."""

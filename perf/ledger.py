@@ -130,7 +130,7 @@ class Ledger:
         return self._first_delivery(receiver, producer, sequence)
 
     def receive_block(self, receiver: int, block: np.ndarray) -> np.ndarray | None:
-        """Books the payloads of the rows; when each was sent, in seconds; None, and nothing booked, at any oddity."""
+        """Books the rows; when each was sent, in seconds; None, and nothing booked, at any oddity."""
         read = self.payloads.read_block(block)
         if read is None:
             return None
@@ -190,7 +190,7 @@ class Ledger:
         return float(self._sent_at[producer, sequence])
 
     def _advance(self, receiver: int, producers: np.ndarray, sequences: np.ndarray) -> bool:
-        """Moves the receiver's last sequences on, if every producer's rows go up from there without a repeat."""
+        """Moves the receiver's last sequences on, if each producer's rows only go up from there."""
         order = np.argsort(producers, kind="stable")
         by_producer, of_each = producers[order], sequences[order].astype(np.int64)
         changes = np.flatnonzero(by_producer[1:] != by_producer[:-1])

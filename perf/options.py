@@ -1,4 +1,4 @@
-"""What a run is asked to do: the command line, read into one frozen object. No other module reads arguments."""
+"""What a run is asked to do: the command line, as one frozen object. No other module reads arguments."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Options:
 
 
 def parse(arguments: Sequence[str], mode: str | None = None) -> Options:
-    """The options of a command line; `mode` where the program itself decides it. Exits with status 2 on an error."""
+    """The options of a command line; `mode` where the program decides it. Exits with status 2 on an error."""
     parser = _parser(mode)
     given = parser.parse_args(arguments)
     if given.in_flight * given.payload_bytes > MAX_WINDOW_BYTES:
@@ -105,9 +105,10 @@ def _parser(mode: str | None) -> argparse.ArgumentParser:
     program = "python -m perf" if mode is None else f"python -m perf.perf_{mode}_throughput"
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Measure a QuickPulse server, and check that every acknowledged message came out exactly once, "
-        "unaltered and in order.",
-        epilog="Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage, 5 the server is unavailable.",
+        description="Measure a QuickPulse server, and check that every acknowledged message came out "
+        "exactly once, unaltered and in order.",
+        epilog="Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage, "
+        "5 the server is unavailable.",
         allow_abbrev=False,
     )
     if mode is None:

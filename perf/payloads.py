@@ -8,7 +8,7 @@ A payload is, with all numbers in network order:
 | 4-7 | the producer's number |
 | 8-11 | the sequence, from 0, of this producer |
 | 12-15 | a check over the three |
-| 16- | filler, up to the size asked for: a stretch of the run's pattern that begins where producer and sequence say |
+| 16- | filler: a stretch of the run's pattern that begins where producer and sequence say |
 
 So a body under the wrong header is found too. `make` and `read` are the plain form; `make_block` and
 `read_block` say the same of many payloads at once, in numpy, since the load must be faster than the server
@@ -73,7 +73,7 @@ class PayloadFormat:
         return block
 
     def read(self, payload: bytes) -> tuple[int, int, int, bool] | None:
-        """(run tag, producer, sequence, whether the body is intact), or None where the header cannot be believed."""
+        """(run tag, producer, sequence, whether the body is intact), or None where the header is not ours."""
         if len(payload) < MIN_PAYLOAD_BYTES:
             return None
         run_tag, producer, sequence, check = _HEADER.unpack_from(payload)

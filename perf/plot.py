@@ -99,8 +99,8 @@ def _label(figure: Any, options: Options, outcome: Outcome, hardware: Hardware) 
         fontweight="bold",
     )
     figure.supxlabel(
-        f"{hardware.cpu}, {hardware.cores} cores, {hardware.system}, {hardware.python}, uvloop {hardware.uvloop}; "
-        f"the load used {outcome.load_cpu_share:.0%} of a core",
+        f"{hardware.cpu}, {hardware.cores} cores, {hardware.system}, {hardware.python}, "
+        f"uvloop {hardware.uvloop}; the load used {outcome.load_cpu_share:.0%} of a core",
         fontsize=8,
         color="#71717a",
     )

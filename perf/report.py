@@ -1,4 +1,4 @@
-"""An outcome as a table for people and as JSON for machines. It decides nothing: the outcome says what is wrong."""
+"""An outcome as a table for people and as JSON for machines. What is wrong, the outcome says."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _headline(options: Options, target: tuple[str, int]) -> str:
     amount = f"{options.seconds:g} s" if options.seconds is not None else f"{options.messages:,} messages"
     turn = ", in turn" if options.in_turn else ""
     return (
-        f"{options.mode} on {target[0]}:{target[1]}: {amount} of {options.payload_bytes:,} bytes, {options.producers} "
-        f"producers, {options.consumers} consumers, {options.in_flight} in flight each{turn}"
+        f"{options.mode} on {target[0]}:{target[1]}: {amount} of {options.payload_bytes:,} bytes, "
+        f"{options.producers} producers, {options.consumers} consumers, {options.in_flight} in flight each{turn}"
     )
 
 

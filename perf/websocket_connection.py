@@ -23,7 +23,7 @@ _CLOSE = frames.client_frame(frames.CLOSE, (1000).to_bytes(2, "big"))
 
 
 class WebSocketConnection(asyncio.Protocol):
-    """The handshake, the cutting of chunks into frames, control frames and fragments; what is left is the subclasses'."""
+    """Handshake, frames out of chunks, control frames and fragments; what is left is the subclasses'."""
 
     def __init__(self, host: str, path: str, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -72,7 +72,7 @@ class WebSocketConnection(asyncio.Protocol):
                 future.exception()  # nobody may be listening any more
 
     def take_frames(self, chunk: bytes) -> int:
-        """Takes the frames at the front of a chunk that are alike; how many bytes that were. For the subclasses."""
+        """Takes frames at the front of a chunk that are alike; how many bytes it took. For the subclasses."""
         return 0
 
     def take_message(self, opcode: int, payload: bytes) -> None:

@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455, section 5), as far as a client that measures needs them: bytes in, bytes out, no sockets."""
+"""WebSocket frames (RFC 6455, section 5), as far as a measuring client needs them: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def client_frames(payloads: np.ndarray) -> bytes:
 
 
 def frame_bytes(buffer: bytes, start: int = 0) -> int:
-    """The size of the frame that begins at `start`, head included; more than there is where that is unknown yet."""
+    """The size of the frame at `start`, head included; more than there is where it is unknown yet."""
     available = len(buffer) - start
     if available < 2:
         return 2
@@ -82,7 +82,7 @@ def server_frames(buffer: bytes, start: int = 0) -> Iterator[tuple[bool, int, by
 
 
 def leading_rows(buffer: bytes, beginning: bytes, length: int) -> np.ndarray:
-    """The payloads, one a row, of the frames at the front that all have this beginning and `length` bytes of payload."""
+    """The payloads, one a row, of the frames at the front with this beginning and `length` bytes of payload."""
     width = len(beginning) + length
     rows = np.frombuffer(buffer, np.uint8, len(buffer) // width * width).reshape(-1, width)
     if len(rows) and not buffer.startswith(beginning):

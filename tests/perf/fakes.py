@@ -1,4 +1,4 @@
-"""Servers that cheat by plan: each knows exactly what it did wrong. They run in a thread, on a loop of their own."""
+"""Servers that cheat by plan, each knowing what it did. They run in a thread, on a loop of their own."""
 
 from __future__ import annotations
 

@@ -40,6 +40,6 @@ def run_perf(*arguments: str, module: str = "perf") -> Run:
 
 
 def run_against(port: int, mode: str, *arguments: str) -> Run:
-    """A short run against a server on this port, with one producer and one consumer unless the arguments say more."""
+    """A short run against this port, with one producer and one consumer unless the arguments say more."""
     common = ("--mode", mode, "--target", f"127.0.0.1:{port}", "--json", "--idle", "0.2", "--timeout", "5")
     return run_perf(*common, "--producers", "1", "--consumers", "1", "--messages", "200", *arguments)

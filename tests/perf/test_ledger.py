@@ -19,6 +19,7 @@ class LedgerCase(unittest.TestCase):
     """Two producers, two receivers."""
 
     def setUp(self) -> None:
+        """An empty ledger."""
         self.payloads = PayloadFormat(RUN_TAG, SIZE)
         self.ledger = Ledger(self.payloads, producers=2, receivers=2)
 
@@ -148,6 +149,7 @@ class BlockTests(LedgerCase):
     """The fast form books the plain case, and leaves every other one alone."""
 
     def setUp(self) -> None:
+        """Fifty messages of each producer are on their way."""
         super().setUp()
         self.publish(0, 50)
         self.publish(1, 50)

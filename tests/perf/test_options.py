@@ -52,8 +52,8 @@ class OptionsTests(unittest.TestCase):
 
     def test_everything(self) -> None:
         """Each option has its field."""
-        line = "--producers 2 --consumers 0 --seconds 1.5 --payload-bytes 16 --in-flight 7 --target [::1]:99 --in-turn"
-        line += " --timeout 3 --idle 0.5 --drain 9 --json --plot x.png --no-progress"
+        line = "--producers 2 --consumers 0 --seconds 1.5 --payload-bytes 16 --in-flight 7 --in-turn"
+        line += " --target [::1]:99 --timeout 3 --idle 0.5 --drain 9 --json --plot x.png --no-progress"
         self.assertEqual(
             parse(line.split(), "ws"),
             Options(

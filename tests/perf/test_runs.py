@@ -1,4 +1,4 @@
-"""Whole runs against fakes: a correct one passes; of a cheating one every deed is counted, and the run fails."""
+"""Whole runs against fakes: a correct one passes; a cheating one fails, and its deeds are counted."""
 
 from __future__ import annotations
 
