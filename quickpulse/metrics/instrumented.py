@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.errors import QueueEmpty, QueueError, QueueFull
+from quickpulse.errors import QueueEmpty, QueueFull
 from quickpulse.interfaces import IMessageQueue, IMetricsCollector, QueueStatistics
 from quickpulse.messages import Item
 
@@ -65,26 +65,49 @@ class InstrumentedQueue:
     def enqueue_many(self, messages: Sequence[Item]) -> Any:
         """Put messages in and report how many, and how long it took."""
         started = self._clock()
-        return self._done(self._call(self.queue.enqueue_many, messages), self._report_enqueued, started)
+        try:
+            accepted = self.queue.enqueue_many(messages)
+        except Exception as error:
+            self._failed(error)
+            raise
+        if isinstance(accepted, Deferred):
+            return self._later(accepted, self._report_enqueued, started)
+        return self._report_enqueued(accepted, started)
 
     def dequeue_many(self, count: int) -> Any:
         """Take messages and report how many."""
-        return self._done(self._call(self.queue.dequeue_many, count), self._report_dequeued, 0.0)
+        try:
+            taken = self.queue.dequeue_many(count)
+        except Exception as error:
+            self._failed(error)
+            raise
+        if isinstance(taken, Deferred):
+            return self._later(taken, self._report_dequeued, 0.0)
+        return self._report_dequeued(taken, 0.0)
 
     def exchange_many(self, messages: Sequence[Item]) -> Any:
         """Exchange messages and report both ways."""
         started = self._clock()
-        return self._done(self._call(self.queue.exchange_many, messages), self._report_exchanged, started)
+        try:
+            taken = self.queue.exchange_many(messages)
+        except Exception as error:
+            self._failed(error)
+            raise
+        if isinstance(taken, Deferred):
+            return self._later(taken, self._report_exchanged, started)
+        return self._report_exchanged(taken, started)
 
     def _report_enqueued(self, accepted: int, started: float) -> int:
         self._count_enqueued(accepted, started)
         self.metrics.set_queue_depth(self.queue.depth)
+        self.last_failure = None
         return accepted
 
     def _report_dequeued(self, taken: list[Item], _started: float) -> list[Item]:
         if taken:
             self.metrics.increment_dequeue(len(taken))
         self.metrics.set_queue_depth(self.queue.depth)
+        self.last_failure = None
         return taken
 
     def _report_exchanged(self, taken: list[Item], started: float) -> list[Item]:
@@ -96,32 +119,17 @@ class InstrumentedQueue:
             self.metrics.increment_enqueue(accepted)
             self.metrics.observe_enqueue_latency(self._clock() - started, accepted)
 
-    def _call(self, method: Callable[..., T], argument: object) -> T:
-        try:
-            return method(argument)
-        except (QueueError, TypeError):
-            raise
-        except Exception as error:
-            self._failed(error)
-            raise
-
-    def _done(self, result: Any, report: Callable[[Any, float], T], started: float) -> Any:
-        if isinstance(result, Deferred):
-            return result.addErrback(self._failed_later).addCallback(self._report_late, report, started)
-        self.last_failure = None
-        return report(result, started)
-
-    def _report_late(self, result: Any, report: Callable[[Any, float], T], started: float) -> T:
-        self.last_failure = None
-        return report(result, started)
+    def _later(self, result: Deferred[T], report: Callable[[T, float], T], started: float) -> Deferred[T]:
+        return result.addErrback(self._failed_later).addCallback(report, started)
 
     def _failed_later(self, failure: Failure) -> Failure:
-        if not failure.check(QueueFull, QueueEmpty, TypeError):
-            self._failed(failure.value)
+        self._failed(failure.value)
         return failure
 
-    def _failed(self, error: BaseException) -> None:
-        self.last_failure = f"{type(error).__name__}: {error}"
+    def _failed(self, error: BaseException | None) -> None:
+        """Remember a failure of the provider's; a refusal or a caller's mistake is none."""
+        if not isinstance(error, (QueueFull, QueueEmpty, TypeError)):
+            self.last_failure = f"{type(error).__name__}: {error}"
 
     @staticmethod
     def _then(result: Any, step: Callable[[Any], Any]) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError
+from grpc.aio import EOF
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -38,35 +40,45 @@ EMPTY = str(QueueEmpty())
 _log = Logger()
 
 
+class OpenStream:
+    """One call that may last for ever. `is_reading` while it waits for its peer, which a drain may interrupt."""
+
+    __slots__ = ("is_reading", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.is_reading = False
+
+
 class OpenStreams:
-    """Calls that may last for ever (StreamMessages, Watch), so that a drain can end them."""
+    """The calls that may last for ever (StreamMessages, Watch, reflection), so that a drain can end them."""
 
     def __init__(self) -> None:
         self.is_draining = False
-        self._reading: set[asyncio.Task[Any]] = set()
+        self._streams: set[OpenStream] = set()
 
-    async def read(self, awaitable: Awaitable[Any]) -> Any:
-        """Wait for the peer; a drain interrupts it with `Draining`."""
-        if self.is_draining:
-            raise Draining
+    @contextmanager
+    def opened(self) -> Iterator[OpenStream]:
+        """Around a call: a drain's interruption leaves it as `Draining`."""
         task = asyncio.current_task()
         assert task is not None
-        self._reading.add(task)
+        stream = OpenStream(task)
+        self._streams.add(stream)
         try:
-            return await awaitable
+            yield stream
         except asyncio.CancelledError:
-            if self.is_draining and task not in self._reading:
+            if self.is_draining and stream.is_reading:
                 raise Draining from None
             raise
         finally:
-            self._reading.discard(task)
+            self._streams.discard(stream)
 
     def drain(self) -> None:
-        """Interrupt every wait; a call that is between two waits ends at the next."""
+        """Interrupt who waits for a peer; who is at work looks at `is_draining` before the next wait."""
         self.is_draining = True
-        reading, self._reading = self._reading, set()
-        for task in reading:
-            task.cancel()
+        for stream in self._streams:
+            if stream.is_reading:
+                stream.task.cancel()
 
 
 class Draining(Exception):  # noqa: N818 - an event, not an error
@@ -211,36 +223,42 @@ class StreamCalls(_Calls):
 
     async def StreamMessages(self, requests: Any, context: Any) -> None:
         """Answer each message, in order, until the peer half-closes or the server drains."""
-        read, streams = context.read, self._streams
         try:
-            while (request := await streams.read(read())) is not grpc.aio.EOF:
-                if request is None or len(request.payload) > self._max_message_bytes:
-                    await self._check(request, context)
-                await self._send(await self._exchange(request.payload, context), context)
+            with self._streams.opened() as stream:
+                await self._converse(stream, context)
         except Draining:
             await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
 
-    async def _exchange(self, payload: bytes, context: Any) -> Any:
-        """The answer to one message: put it in, if there is anything to it, and take the oldest."""
-        queue = self._queue
-        try:
-            taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
-            if isinstance(taken, Deferred):
-                taken = await at_leisure(taken, lambda items: self._traffic.undelivered(len(items)))
-        except Exception:
-            await self._unavailable(context)
-        if taken:
-            return StreamMessage(payload=payload_of(taken[0]))
-        return StreamMessage(error=self._full() if payload else EMPTY)
+    async def _converse(self, stream: OpenStream, context: Any) -> None:
+        """The loop of one call. It is the hot path, so it is one function: each await of our own would cost 0.3 us."""
+        read, write, queue, streams = context.read, context.write, self._queue, self._streams
+        while not streams.is_draining:
+            stream.is_reading = True
+            request = await read()
+            stream.is_reading = False
+            if request is EOF:
+                return
+            if request is None or len(request.payload) > self._max_message_bytes:
+                await self._check(request, context)
+            payload = request.payload
+            try:
+                taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
+                if isinstance(taken, Deferred):
+                    taken = await at_leisure(taken, self._lost)
+            except Exception:
+                await self._unavailable(context)
+            if not taken:
+                await write(StreamMessage(error=self._full() if payload else EMPTY))
+                continue
+            try:
+                await write(StreamMessage(payload=payload_of(taken[0])))
+            except BaseException:  # the call ended with the message in our hands
+                self._lost(taken)
+                raise
+        raise Draining
 
-    async def _send(self, answer: Any, context: Any) -> None:
-        """Send one answer; a message that cannot be sent any more is counted."""
-        try:
-            await context.write(answer)
-        except BaseException:
-            if not answer.error:
-                self._traffic.undelivered(1)
-            raise
+    def _lost(self, taken: list[Item]) -> None:
+        self._traffic.undelivered(len(taken))
 
 
 async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None = None) -> Any:

@@ -22,6 +22,8 @@ from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
 
+_log = Logger()  # not the class's `log`: that is autobahn's, with its own levels
+
 NAME = "ws"
 """The label of this transport in metrics."""
 
@@ -58,7 +60,6 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     """
 
     factory: WsFactory
-    log = Logger()
 
     def connectionMade(self) -> None:
         """A connection was accepted; the handshake comes next."""
@@ -235,7 +236,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def _unavailable(self, failure: Failure, asked: int) -> None:
         """The provider failed: whether the requests took effect is not known, and so they are told."""
         if not failure.check(QueueFull):
-            self.log.failure("the queue failed", failure)
+            _log.failure("the queue failed", failure)
         self.factory.traffic.refused("queue_unavailable", asked)
         if not self._is_gone:
             self._wrote(len(UNAVAILABLE) * asked)
@@ -254,7 +255,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             self.consumeData()
 
     def _broken(self, failure: Failure) -> None:
-        self.log.failure("a WebSocket connection failed", failure)
+        _log.failure("a WebSocket connection failed", failure)
         self.abort()
 
     def _soon(self, action: Callable[[], None]) -> None:
