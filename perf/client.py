@@ -60,7 +60,7 @@ class Driver(Protocol):
         """Connects one. Raises OSError, ConnectionEndedError or asyncio.TimeoutError."""
 
     async def consumer(self, number: int) -> Connection:
-        """Likewise; `number` is also the receiver's. Producers that receive are numbered after the consumers."""
+        """Likewise; `number` is also the receiver's. Producers that receive come after the consumers."""
 
 
 class PerfClient:

@@ -29,6 +29,9 @@ MAX_MESSAGES = 1_000_000_000
 DEFAULT_MESSAGES = {"ws": 500_000, "grpc": 30_000, "grpc_stream": 50_000}
 """A few seconds each: the clients differ in speed by a factor of twenty."""
 
+DEFAULT_IN_FLIGHT = {"ws": 100, "grpc": 20, "grpc_stream": 20}
+"""grpcio's own client gets slower again with more than about fifty on a connection."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -73,11 +76,12 @@ def parse(arguments: Sequence[str], mode: str | None = None) -> Options:
     """The options of a command line; `mode` where the program decides it. Exits with status 2 on an error."""
     parser = _parser(mode)
     given = parser.parse_args(arguments)
-    if given.in_flight * given.payload_bytes > MAX_WINDOW_BYTES:
-        parser.error(f"--in-flight times --payload-bytes may not exceed {MAX_WINDOW_BYTES:,} bytes")
     if given.server_arguments and given.target is not None:
         parser.error("--server-argument is for a server that perf starts: it does not go with --target")
     chosen = mode or given.mode
+    in_flight = given.in_flight or DEFAULT_IN_FLIGHT[chosen]
+    if in_flight * given.payload_bytes > MAX_WINDOW_BYTES:
+        parser.error(f"--in-flight times --payload-bytes may not exceed {MAX_WINDOW_BYTES:,} bytes")
     messages = given.messages
     if messages is None and given.seconds is None:
         messages = DEFAULT_MESSAGES[chosen]
@@ -88,7 +92,7 @@ def parse(arguments: Sequence[str], mode: str | None = None) -> Options:
         messages=messages,
         seconds=given.seconds,
         payload_bytes=given.payload_bytes,
-        in_flight=given.in_flight,
+        in_flight=in_flight,
         target=given.target,
         server_arguments=tuple(given.server_arguments),
         in_turn=given.in_turn,
@@ -136,9 +140,10 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     load.add_argument(
         "--in-flight",
         type=_count(1, MAX_IN_FLIGHT),
-        default=100,
         metavar="N",
-        help="unanswered requests per connection (default 100)",
+        help="unanswered requests per connection (default {ws}, {grpc}, {grpc_stream})".format(
+            **DEFAULT_IN_FLIGHT
+        ),
     )
     load.add_argument("--in-turn", action="store_true", help="publish everything first, then consume")
     load.add_argument(

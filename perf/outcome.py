@@ -97,7 +97,7 @@ class Outcome:
     @property
     def faults(self) -> list[str]:
         """Everything that must not be, in plain words. Refusals are counted, but a full queue is no fault."""
-        faults = []
+        faults = [] if self.totals.sent else ["nothing was sent: nothing was measured"]
         for name, meaning in _FAULTS.items():
             count = getattr(self.totals, name)
             if count and (self.consumed or name != "lost"):

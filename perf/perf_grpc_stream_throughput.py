@@ -123,7 +123,7 @@ class StreamProducer(StreamConnection):
             await self.send(StreamMessage(payload=payloads.make(self._number, sequence)))
 
     def take_answer(self, answer: StreamMessage) -> None:
-        """The oldest unanswered message is acknowledged, unless the queue was full; perhaps a message came."""
+        """The oldest unanswered message is acknowledged, unless the queue was full; a message may come."""
         sequence = self._sequences.popleft()
         if answer.error == QUEUE_IS_FULL:
             self.exchange.refused(self._number, sequence, 1)

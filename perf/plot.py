@@ -55,7 +55,7 @@ def _draw_throughput(axes: Any, outcome: Outcome) -> None:
 
 
 def _draw_latency(axes: Any, slices: Sequence[Slice]) -> None:
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     drawn = False
     for name, colour, label in (
@@ -75,7 +75,9 @@ def _draw_latency(axes: Any, slices: Sequence[Slice]) -> None:
     axes.set_xlabel("time since the start (s)")
     if drawn:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     _finish(axes)
 
 

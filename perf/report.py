@@ -74,7 +74,8 @@ def _headline(options: Options, target: tuple[str, int]) -> str:
     turn = ", in turn" if options.in_turn else ""
     return (
         f"{options.mode} on {target[0]}:{target[1]}: {amount} of {options.payload_bytes:,} bytes, "
-        f"{options.producers} producers, {options.consumers} consumers, {options.in_flight} in flight each{turn}"
+        f"{options.producers} producers, {options.consumers} consumers, "
+        f"{options.in_flight} in flight each{turn}"
     )
 
 

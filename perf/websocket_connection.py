@@ -40,6 +40,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._needed_bytes = 1
         self._fragments: list[bytes] | None = None
         self._end = "connection lost"
+        self._running = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """From asyncio: asks for the upgrade."""
@@ -88,6 +89,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Publishes or consumes to the end."""
         self.exchange.waiting(self)
         if not self.finished.done():
+            self._running = True
             self.begin()
         await self.finished
 
@@ -105,7 +107,7 @@ class WebSocketConnection(asyncio.Protocol):
         for final, opcode, payload, end in frames.server_frames(chunk, start):
             self._take_frame(final, opcode, payload)
             start = end
-        if not self.finished.done():
+        if self._running and not self.finished.done():
             self.after_chunk()
         return start
 

@@ -82,7 +82,7 @@ def server_frames(buffer: bytes, start: int = 0) -> Iterator[tuple[bool, int, by
 
 
 def leading_rows(buffer: bytes, beginning: bytes, length: int) -> np.ndarray:
-    """The payloads, one a row, of the frames at the front with this beginning and `length` bytes of payload."""
+    """The payloads, one a row, of the frames at the front with this beginning and `length` bytes more."""
     width = len(beginning) + length
     rows = np.frombuffer(buffer, np.uint8, len(buffer) // width * width).reshape(-1, width)
     if len(rows) and not buffer.startswith(beginning):

@@ -7,7 +7,7 @@ import io
 
 from twisted.trial import unittest
 
-from perf.options import DEFAULT_MESSAGES, MODES, Options, parse
+from perf.options import DEFAULT_IN_FLIGHT, DEFAULT_MESSAGES, MODES, Options, parse
 from tests.perf.running import run_perf
 
 WRONG = (
@@ -44,7 +44,8 @@ class OptionsTests(unittest.TestCase):
         """A mode is enough."""
         for mode in MODES:
             options = parse(["--mode", mode])
-            self.assertEqual(options, Options(mode=mode, messages=DEFAULT_MESSAGES[mode]))
+            defaults = Options(mode=mode, messages=DEFAULT_MESSAGES[mode], in_flight=DEFAULT_IN_FLIGHT[mode])
+            self.assertEqual(options, defaults)
 
     def test_mode_of_a_tool(self) -> None:
         """The three tools know theirs."""

@@ -59,6 +59,7 @@ class RunsMixin:
         """Everything came out once, and the tool says so."""
         self.assertEqual(run.status, 0, run.errors)
         counts = run.result["counts"]
+        self.assertGreater(messages, 0)
         wrong = {name: counts[name] for name in CLEAN if counts[name]}
         if not run.result["order_checked"]:
             wrong.pop("out_of_order", None)
@@ -103,6 +104,17 @@ class RunsMixin:
             self.assertEqual(counts["received"], queue.taken)
             self.assertEqual(run.result["empty_answers"], queue.empty_answers)
             self.assertEqual(len(run.result["faults"]), 4)
+
+    def test_in_turn(self) -> None:
+        """Nothing is taken before all is published: a queue that is too small keeps what it can hold."""
+        queue = FakeQueue(capacity=30)
+        run = self.run_with(queue, "--in-turn")
+        self.assertEqual(run.status, 0, run.errors)
+        counts = run.result["counts"]
+        answers = (
+            (30, 170, 30) if self.mode != "grpc_stream" else (200, 0, 200)
+        )  # a stream's answers take at once
+        self.assertEqual((counts["acknowledged"], counts["refused"], counts["received"]), answers)
 
     def test_refusals_alone_are_no_fault(self) -> None:
         """Nothing refused is expected to come out."""
