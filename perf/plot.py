@@ -47,7 +47,7 @@ def _draw_throughput(axes: Any, outcome: Outcome) -> None:
         (received, RECEIVE_COLOUR, "received", outcome.received_per_second),
     ):
         axes.plot(times, values, color=colour, linewidth=1.8, label=f"{label}, {mean:,.0f} on average")
-        axes.fill_between(times, values, color=colour, alpha=0.10)
+        axes.fill_between(times, values, color=colour, alpha=0.06)
     axes.set_ylabel("throughput (messages/s)")
     axes.yaxis.set_major_formatter(EngFormatter())
     axes.set_ylim(bottom=0)
@@ -86,6 +86,7 @@ def _finish(axes: Any) -> None:
     axes.grid(True, which="minor", axis="y", color="#e4e4e7", linewidth=0.4)
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
+    axes.set_xlim(left=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if axes.get_legend_handles_labels()[0]:

@@ -21,13 +21,20 @@ class FakeQueue:
     """A queue with a plan of faults.
 
     plan: by the number of the publish, from 0, what is done to that message: refuse, refuse_but_keep, drop,
-    duplicate, damage_body, damage_head, blank, swap (with the one before) silent_after: requests after which
-    nothing is answered any more
+        duplicate, damage_body, damage_head, blank, swap (with the one before)
+    silent_after: requests after which nothing is answered any more
+    capacity: messages that it holds
     """
 
-    def __init__(self, plan: Mapping[int, str] | None = None, silent_after: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: Mapping[int, str] | None = None,
+        silent_after: int | None = None,
+        capacity: int = 1_000_000,
+    ) -> None:
         self.plan = dict(plan or {})
         self.silent_after = silent_after
+        self.capacity = capacity
         self.done: Counter[str] = Counter()
         self.messages: deque[bytes] = deque()
         self.published = self.taken = self.empty_answers = self.requests = 0
@@ -42,6 +49,8 @@ class FakeQueue:
         fault = self.plan.get(self.published)
         self.published += 1
         if fault is None:
+            if len(self.messages) >= self.capacity:
+                return False
             self.messages.append(payload)
             return True
         self.done[fault] += 1
@@ -125,7 +134,7 @@ class FakeWebSocketServer(FakeServer):
 
     async def serve(self) -> None:
         """Until the end."""
-        async with serve(self._connection, "127.0.0.1", 0, compression=None) as server:
+        async with serve(self._connection, "127.0.0.1", 0, compression=None, close_timeout=0.2) as server:
             await self.listening(server.sockets[0].getsockname()[1])
             server.close(close_connections=True)
 

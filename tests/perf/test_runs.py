@@ -224,7 +224,7 @@ class UnaryRunTests(RunsMixin, unittest.TestCase):
         with UnimplementedGrpcServer() as server:
             run = run_against(server.port, "grpc")
         self.assertEqual(run.status, 5, run.errors)
-        self.assertIn("UNIMPLEMENTED: Produce is not implemented in streaming mode", run.errors)
+        self.assertIn("is not implemented in streaming mode", run.errors)
 
 
 class StreamRunTests(RunsMixin, unittest.TestCase):
