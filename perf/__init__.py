@@ -4,8 +4,8 @@ They send unique messages, take them out again, and check that what was acknowle
 unaltered and in order; the figures of a run that fails its checks are worth nothing. Nothing here is part of
 the package.
 
-Where things are: `options` reads the command line, `command` is what it runs, `spawn` starts a server,
-`client` drives one run over the transports of the three `perf_*_throughput` modules, `exchange` is what the
-connections of a run share, `ledger` and `payloads` do the checking, `latency` and `timeline` the measuring,
-`outcome`, `report` and `plot` the telling.
+Where things are: `options` reads the command line, `command` is what it runs, `spawn` (with `http_pages`)
+starts a server, `client` drives one run over the transports of the three `perf_*_throughput` modules,
+`exchange` is what the connections of a run share, `ledger` and `payloads` do the checking, `latency` and
+`timeline` the measuring, `outcome`, `report`, `progress` and `plot` the telling.
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Coroutine, Sequence
+from typing import Any, TextIO, TypeAlias
 
 from rich.console import Console
 
@@ -18,8 +19,11 @@ from perf.progress import progress_bar
 
 LOG_COLUMNS = 120
 
-INTERRUPTED = 130
-"""As shells have it: 128 and the number of SIGINT."""
+Measured: TypeAlias = tuple[tuple[str, int], Outcome]
+"""(host, port) of the server, and what came of the run."""
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+"""As shells have it."""
 
 
 def main(arguments: Sequence[str], driver_class: type[Driver]) -> int:
@@ -31,7 +35,7 @@ def run(options: Options, driver_class: type[Driver]) -> int:
     """A whole run, told on the console; the exit status."""
     console = _console(sys.stderr)
     try:
-        target, outcome = _new_loop_run(_measure(options, driver_class, console))
+        target, outcome = _new_loop_run(_until_terminated(_measure(options, driver_class, console)))
     except (ServerUnavailableError, spawn.SpawnError) as error:
         console.print(
             f"the server is unavailable: {error}",
@@ -44,12 +48,20 @@ def run(options: Options, driver_class: type[Driver]) -> int:
     except KeyboardInterrupt:
         console.print("interrupted", style="bold red")
         return INTERRUPTED
+    except asyncio.CancelledError:
+        console.print("terminated", style="bold red")
+        return TERMINATED
     return _tell(console, options, target, outcome)
 
 
-async def _measure(
-    options: Options, driver_class: type[Driver], console: Console
-) -> tuple[tuple[str, int], Outcome]:
+async def _until_terminated(run: Coroutine[Any, Any, Measured]) -> Measured:
+    """The run, cancelled by SIGTERM, so that a server that was started for it is stopped too."""
+    task = asyncio.ensure_future(run)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+async def _measure(options: Options, driver_class: type[Driver], console: Console) -> Measured:
     if options.target is not None:
         return options.target, await _drive(options, driver_class, options.target, console)
     server = await spawn.start(options.mode, options.server_arguments)
@@ -70,7 +82,8 @@ async def _drive_spawned(
     outcome = await _drive(options, driver_class, server.target, console)
     after, seconds = server.cpu_seconds(), loop.time() - began_at
     share = None if before is None or after is None else (after - before) / seconds
-    return outcome.with_server(await server.stop(), share)
+    counters = await server.counters()
+    return outcome.with_server(await server.stop(), share, counters)
 
 
 async def _drive(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perf.exchange import QUEUE_IS_FULL
+from perf.http_pages import ServerCounters
 from perf.latency import LatencySummary
 from perf.ledger import Totals
 from perf.timeline import Slice
@@ -46,6 +47,7 @@ class Outcome:
     checked_order: whether the transport promises an order with this many requests in flight
     consumed: whether anything was taken out at all
     server_exit_status: of the server that was started for the run
+    server_counters: its own metrics, after the run
     """
 
     totals: Totals
@@ -63,6 +65,7 @@ class Outcome:
     consumed: bool
     server_cpu_share: float | None = None
     server_exit_status: int | None = None
+    server_counters: ServerCounters | None = None
 
     @classmethod
     def of(
@@ -90,9 +93,13 @@ class Outcome:
             consumed=consumed,
         )
 
-    def with_server(self, exit_status: int, cpu_share: float | None) -> Outcome:
-        """The same, and how the server that was started for it ended."""
-        return replace(self, server_exit_status=exit_status, server_cpu_share=cpu_share)
+    def with_server(
+        self, exit_status: int, cpu_share: float | None, counters: ServerCounters | None
+    ) -> Outcome:
+        """The same, and what is known of the server that was started for it."""
+        return replace(
+            self, server_exit_status=exit_status, server_cpu_share=cpu_share, server_counters=counters
+        )
 
     @property
     def faults(self) -> list[str]:
@@ -105,8 +112,21 @@ class Outcome:
         if self.checked_order and self.totals.out_of_order:
             faults.append(f"{self.totals.out_of_order:,} came out of order")
         faults += [f"{count:,} x {kind}" for kind, count in self.errors.items() if kind != QUEUE_IS_FULL]
+        faults += self._counter_faults()
         if self.server_exit_status:
             faults.append(f"the server ended with status {self.server_exit_status}")
+        return faults
+
+    def _counter_faults(self) -> list[str]:
+        """Where the server counted something else than was seen; unanswered messages may be among its own."""
+        counters, totals = self.server_counters, self.totals
+        if counters is None:
+            return []
+        faults = []
+        if not totals.acknowledged <= counters.enqueued <= totals.acknowledged + totals.unanswered:
+            faults.append(f"the server counted {counters.enqueued:,} enqueued, not {totals.acknowledged:,}")
+        if counters.dequeued != totals.received and not totals.unanswered:
+            faults.append(f"the server counted {counters.dequeued:,} dequeued, not {totals.received:,}")
         return faults
 
     @property

@@ -47,6 +47,7 @@ def as_json(
         "load_cpu_share": outcome.load_cpu_share,
         "server_cpu_share": outcome.server_cpu_share,
         "server_exit_status": outcome.server_exit_status,
+        "server_counters": None if outcome.server_counters is None else asdict(outcome.server_counters),
         "hardware": asdict(hardware),
         "slices": [asdict(each) for each in outcome.slices],
         "faults": outcome.faults,

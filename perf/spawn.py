@@ -14,6 +14,8 @@ from typing import IO
 
 import psutil
 
+from perf import http_pages
+
 HOST = "127.0.0.1"
 
 READY_SECONDS = 30.0
@@ -67,10 +69,14 @@ class SpawnedServer:
                 raise SpawnError(
                     f"the server ended with status {self._process.returncode}\n{self.last_words()}"
                 )
-            if await _is_ready(self.http_port):
+            if await http_pages.is_ready(HOST, self.http_port):
                 return
             await asyncio.sleep(READY_POLL_SECONDS)
         raise SpawnError(f"the server was not ready within {READY_SECONDS:g} seconds\n{self.last_words()}")
+
+    async def counters(self) -> http_pages.ServerCounters | None:
+        """What it has counted so far."""
+        return await http_pages.read_counters(HOST, self.http_port)
 
     async def stop(self) -> int:
         """Asks it to end by SIGTERM; its exit status."""
@@ -146,18 +152,3 @@ def _free_ports(count: int) -> Iterator[list[int]]:
     finally:
         for each in sockets:
             each.close()
-
-
-async def _is_ready(http_port: int) -> bool:
-    try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(HOST, http_port), 1.0)
-    except (OSError, asyncio.TimeoutError):
-        return False
-    try:
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-        status = await asyncio.wait_for(reader.readline(), 1.0)
-    except (OSError, asyncio.TimeoutError):
-        return False
-    finally:
-        writer.close()
-    return b" 200 " in status

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
 from twisted.trial import unittest
 
 from perf.options import MODES
-from tests.perf.running import Run, run_perf
+from tests.perf.running import ROOT, RUN_SECONDS, Run, run_perf
 
 
 def run_spawning(mode: str, *arguments: str) -> Run:
@@ -28,6 +34,7 @@ class SpawnTests(unittest.TestCase):
                 (result["mode"], result["spawned"], result["server_exit_status"]), (mode, True, 0)
             )
             self.assertEqual((result["counts"]["delivered"], result["counts"]["lost"]), (2000, 0))
+            self.assertEqual(result["server_counters"], {"enqueued": 2000, "dequeued": 2000})
             self.assertGreater(result["server_cpu_share"], 0)
 
     def test_full_queue(self) -> None:
@@ -43,3 +50,32 @@ class SpawnTests(unittest.TestCase):
         run = run_spawning("ws", "--server-argument=--nonsense")
         self.assertEqual((run.status, run.output), (5, ""))
         self.assertIn("nonsense", run.errors)
+
+    def test_ended_from_outside(self) -> None:
+        """SIGTERM and SIGINT stop the server too, and say so by the status."""
+        for ended_by, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "perf", "--mode", "ws", "--seconds", "60"],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            self.addCleanup(process.kill)
+            servers = self.await_children(process.pid)
+            process.send_signal(ended_by)
+            _, said = process.communicate(timeout=RUN_SECONDS)
+            self.assertEqual(process.returncode, status, said)
+            gone, alive = psutil.wait_procs(servers, timeout=RUN_SECONDS)
+            self.assertEqual((len(gone), alive), (1, []))
+
+    def await_children(self, pid: int) -> list[psutil.Process]:
+        """The processes that this one has started, as soon as there are any that have been given work."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            children = psutil.Process(pid).children()
+            if children and any(
+                each.status == psutil.CONN_ESTABLISHED for each in children[0].net_connections()
+            ):
+                return children
+            time.sleep(0.05)
+        raise AssertionError("no server was started")
