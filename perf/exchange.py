@@ -12,7 +12,7 @@ import numpy as np
 
 from perf.latency import LatencyRecorder
 from perf.ledger import Ledger
-from perf.options import Options
+from perf.options import MAX_MESSAGES, Options
 from perf.payloads import PayloadFormat
 
 QUEUE_IS_FULL = "queue is full"
@@ -24,6 +24,9 @@ MAX_ERROR_KINDS = 50
 """Different errors that are counted apart; a server that errs ever differently may not fill the memory."""
 
 MAX_KIND_LENGTH = 100
+
+TIMED_CAPACITY = 1 << 24
+"""Messages that a timed run has room for from the start. Memory that is not used is not taken."""
 
 FIRST_PAUSE_SECONDS = 0.001
 LONGEST_PAUSE_SECONDS = 0.02
@@ -42,7 +45,9 @@ class Exchange:
         self.options = options
         self.clock = clock
         self.payloads = PayloadFormat(run_tag, options.payload_bytes)
-        self.ledger = Ledger(self.payloads, options.producers, receivers)
+        self._quota = _shares(options.messages, options.producers)
+        capacity = max(self._quota) if self._quota else TIMED_CAPACITY // options.producers
+        self.ledger = Ledger(self.payloads, options.producers, receivers, capacity)
         self.publish_latency = LatencyRecorder()
         self.end_to_end_latency = LatencyRecorder()
         self.errors: Counter[str] = Counter()
@@ -52,7 +57,6 @@ class Exchange:
         self.receive_started_at: float | None = None
         self._deadline = 0.0
         self._next = [0] * options.producers
-        self._quota = _shares(options.messages, options.producers)
         self._answered_at: dict[object, float] = {}
 
     def start(self) -> None:
@@ -66,7 +70,7 @@ class Exchange:
         first, now = self._next[producer], self.clock()
         if self._quota is not None:
             wanted = min(wanted, self._quota[producer] - first)
-        elif now >= self._deadline:
+        elif now >= self._deadline or self.ledger.sent_count >= MAX_MESSAGES:
             wanted = 0
         if wanted > 0:
             self._next[producer] = first + wanted

@@ -16,8 +16,8 @@ from perf.payloads import PayloadFormat
 SENT, ACKNOWLEDGED, REFUSED, HARMED = 1, 2, 4, 8
 """Bits of a message's status. HARMED: it came out under its own header with a damaged body."""
 
-FIRST_CAPACITY = 1024
-"""Messages of each producer that the tables hold at first; they double."""
+MIN_CAPACITY = 1024
+"""Messages of each producer that the tables hold at least; they double where it is not enough."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,16 @@ class Ledger:
 
     producers: how many number their messages
     receivers: how many streams of deliveries there are, each with an order of its own
+    capacity: messages of each producer to make room for, so that doubling does not show in the latencies
     """
 
-    def __init__(self, payloads: PayloadFormat, producers: int, receivers: int) -> None:
+    def __init__(self, payloads: PayloadFormat, producers: int, receivers: int, capacity: int = 0) -> None:
         self.payloads = payloads
-        self._status = np.zeros((producers, FIRST_CAPACITY), np.uint8)
-        self._arrivals = np.zeros((producers, FIRST_CAPACITY), np.bool_)
-        self._sent_at = np.zeros((producers, FIRST_CAPACITY), np.float64)
+        shape = (producers, max(capacity, MIN_CAPACITY))
+        self._status = np.zeros(shape, np.uint8)
+        self._arrivals = np.zeros(shape, np.bool_)
+        self._sent_at = np.zeros(shape, np.float64)
+        self._used = 0
         self._last_seen = np.full((receivers, producers), -1, np.int64)
         self.sent_count = 0
         self.acknowledged_count = 0
@@ -87,6 +90,7 @@ class Ledger:
         end = first + count
         while end > self._status.shape[1]:
             self._grow()
+        self._used = max(self._used, end)
         self._status[producer, first:end] = SENT
         self._sent_at[producer, first:end] = at
         self.sent_count += count
@@ -148,7 +152,7 @@ class Ledger:
 
     def totals(self) -> Totals:
         """The counts as they stand."""
-        status, came = self._status, self._arrivals
+        status, came = self._status[:, : self._used], self._arrivals[:, : self._used]
         acknowledged = (status & ACKNOWLEDGED) > 0
         refused = (status & REFUSED) > 0
         absent = acknowledged & ~came
