@@ -137,13 +137,13 @@ class RunsMixin:
 
     def test_silent_from_the_beginning(self) -> None:
         """Connected, but never answered: unavailable, within the timeout."""
-        run = self.run_with(FakeQueue(silent_after=0), "--timeout", "0.5")
+        run = self.run_with(FakeQueue(silent_after=0), "--timeout", "1")
         self.assertEqual((run.status, run.result), (5, {}), run.errors)
         self.assertIn("no answer in time", run.errors)
 
     def test_falls_silent(self) -> None:
         """Somewhere in the middle: the run ends, says so, and fails."""
-        run = self.run_with(FakeQueue(silent_after=100), "--timeout", "0.5")
+        run = self.run_with(FakeQueue(silent_after=100), "--timeout", "1")
         self.assertEqual(run.status, 1, run.errors)
         self.assertGreater(run.result["errors"]["no answer in time"], 0)
         self.assertGreater(run.result["counts"]["unanswered"], 0)
