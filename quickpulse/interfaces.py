@@ -109,6 +109,16 @@ MetricsCollector = IMetricsCollector
 """The name under which the interface is known to users."""
 
 
+class IBatchMetrics(Interface):
+    """A metrics provider that takes a whole batch in one call. Optional: it is asked in place of the single calls."""
+
+    def record_batch(now: float, enqueued: int, dequeued: int, depth: int, seconds: float) -> None:
+        """At `now` (seconds of time.perf_counter) a batch was done, and the queue holds `depth` messages.
+
+        `enqueued` messages were accepted, each after `seconds`; `dequeued` were taken out.
+        """
+
+
 class IMetricsSource(Interface):
     """A metrics provider that can also be scraped. Optional: a provider without it is only reported to."""
 

@@ -45,5 +45,6 @@ def require_items(items: Sequence[Item]) -> None:
 
     A `bytearray` or `memoryview` may change after it was put in, and a `str` has no bytes, so they are refused.
     """
-    for kind in set(map(type, items)) - ITEM_TYPES:
-        raise TypeError(f"a queue takes bytes or Message, not {kind.__name__}")
+    if not ITEM_TYPES.issuperset(map(type, items)):
+        strange = next(kind for kind in map(type, items) if kind not in ITEM_TYPES)
+        raise TypeError(f"a queue takes bytes or Message, not {strange.__name__}")

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from quickpulse.errors import QueueEmpty, QueueFull
-from quickpulse.interfaces import IMessageQueue, IMetricsCollector, QueueStatistics
+from quickpulse.interfaces import IBatchMetrics, IMessageQueue, IMetricsCollector, QueueStatistics
 from quickpulse.messages import Item
 
 T = TypeVar("T")
@@ -35,6 +35,8 @@ class InstrumentedQueue:
         self.last_failure: str | None = None
         """Why the queue failed last (not: was full or empty); None once it worked again. Read by /readyz."""
         self._clock = clock
+        batches = IBatchMetrics.providedBy(self.metrics)
+        self._record = self.metrics.record_batch if batches else self._record_singly
         metrics.set_queue_depth(queue.depth)
 
     @property
@@ -98,26 +100,31 @@ class InstrumentedQueue:
         return self._report_exchanged(taken, started)
 
     def _report_enqueued(self, accepted: int, started: float) -> int:
-        self._count_enqueued(accepted, started)
-        self.metrics.set_queue_depth(self.queue.depth)
+        now = self._clock()
+        self._record(now, accepted, 0, self.queue.depth, now - started)
         self.last_failure = None
         return accepted
 
     def _report_dequeued(self, taken: list[Item], _started: float) -> list[Item]:
-        if taken:
-            self.metrics.increment_dequeue(len(taken))
-        self.metrics.set_queue_depth(self.queue.depth)
+        self._record(self._clock(), 0, len(taken), self.queue.depth, 0.0)
         self.last_failure = None
         return taken
 
     def _report_exchanged(self, taken: list[Item], started: float) -> list[Item]:
-        self._count_enqueued(len(taken), started)
-        return self._report_dequeued(taken, started)
+        now, count = self._clock(), len(taken)
+        self._record(now, count, count, self.queue.depth, now - started)
+        self.last_failure = None
+        return taken
 
-    def _count_enqueued(self, accepted: int, started: float) -> None:
-        if accepted:
-            self.metrics.increment_enqueue(accepted)
-            self.metrics.observe_enqueue_latency(self._clock() - started, accepted)
+    def _record_singly(self, _now: float, enqueued: int, dequeued: int, depth: int, seconds: float) -> None:
+        """Report a batch to a provider that takes no batches."""
+        metrics = self.metrics
+        if enqueued:
+            metrics.increment_enqueue(enqueued)
+            metrics.observe_enqueue_latency(seconds, enqueued)
+        if dequeued:
+            metrics.increment_dequeue(dequeued)
+        metrics.set_queue_depth(depth)
 
     def _later(self, result: Deferred[T], report: Callable[[T, float], T], started: float) -> Deferred[T]:
         return result.addErrback(self._failed_later).addCallback(report, started)

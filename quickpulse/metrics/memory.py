@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from zope.interface import implementer
 
-from quickpulse.interfaces import IMetricsCollector
+from quickpulse.interfaces import IBatchMetrics, IMetricsCollector
 
 LATENCY_BOUNDS_SECONDS = tuple(0.0001 * 2**i for i in range(16))
 """Upper bounds of the latency buckets: 0.1 ms, each double the one before, up to 3.3 s; what is over has its own."""
@@ -18,36 +18,10 @@ LATENCY_BOUNDS_SECONDS = tuple(0.0001 * 2**i for i in range(16))
 WINDOW_SECONDS = 1.0
 """What "in the last second" means."""
 
-SLOTS_PER_WINDOW = 20
-"""50 ms each: the gauge is at most 5 % stale, and adding stays one addition."""
+SLOTS_PER_SECOND = 20
+"""50 ms each: the gauge is at most 5 % stale, and counting stays one addition."""
 
-
-class ThroughputWindow:
-    """How many messages went by in the last second, in a ring of slots. Not locked: its owner does that."""
-
-    __slots__ = ("_counts", "_slot")
-
-    def __init__(self) -> None:
-        self._counts = [0] * (SLOTS_PER_WINDOW + 1)
-        self._slot = 0
-
-    def add(self, count: int, now: float) -> None:
-        """Count `count` messages at `now`, seconds of a clock that never goes back."""
-        slot = int(now * SLOTS_PER_WINDOW / WINDOW_SECONDS)
-        if slot != self._slot:
-            self._advance(slot)
-        self._counts[slot % len(self._counts)] += count
-
-    def total(self, now: float) -> int:
-        """Messages in the window that ends at `now`: the running slot and the full ones before it."""
-        self._advance(int(now * SLOTS_PER_WINDOW / WINDOW_SECONDS))
-        return sum(self._counts)
-
-    def _advance(self, slot: int) -> None:
-        """Clear the slots between the last one used and `slot`."""
-        for passed in range(max(self._slot + 1, slot - len(self._counts) + 1), slot + 1):
-            self._counts[passed % len(self._counts)] = 0
-        self._slot = max(slot, self._slot)
+RING_SLOTS = int(WINDOW_SECONDS * SLOTS_PER_SECOND) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +40,51 @@ class MetricsSnapshot:
     latency_sum_seconds: float
 
 
-@implementer(IMetricsCollector)
+@implementer(IMetricsCollector, IBatchMetrics)
 class DefaultMetrics:
     """Counts in plain integers, under one lock, for any number of threads.
+
+    Throughput is kept in a ring of slots, each the messages of 50 ms: the running one and a full window before it.
 
     :param clock: seconds that never go back; given by tests.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._enqueued = self._dequeued = self._depth = 0
-        self._enqueue_window = ThroughputWindow()
-        self._dequeue_window = ThroughputWindow()
+        self._enqueued = self._dequeued = self._depth = self._slot = 0
+        self._enqueued_in_slot = [0] * RING_SLOTS
+        self._dequeued_in_slot = [0] * RING_SLOTS
         self._latency_counts = [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
         self._latency_sum_seconds = 0.0
+
+    def record_batch(self, now: float, enqueued: int, dequeued: int, depth: int, seconds: float) -> None:
+        """Count a batch: one call and one lock, because this is on the way of every message."""
+        slot = int(now * SLOTS_PER_SECOND)
+        with self._lock:
+            self._depth = depth
+            if slot > self._slot:
+                self._advance(slot)
+            if enqueued:
+                self._enqueued += enqueued
+                self._enqueued_in_slot[slot % RING_SLOTS] += enqueued
+                self._latency_counts[bisect_left(LATENCY_BOUNDS_SECONDS, seconds)] += enqueued
+                self._latency_sum_seconds += seconds * enqueued
+            if dequeued:
+                self._dequeued += dequeued
+                self._dequeued_in_slot[slot % RING_SLOTS] += dequeued
 
     def increment_enqueue(self, count: int = 1) -> None:
         """Count accepted messages."""
         with self._lock:
             self._enqueued += count
-            self._enqueue_window.add(count, self._clock())
+            self._enqueued_in_slot[self._now()] += count
 
     def increment_dequeue(self, count: int = 1) -> None:
         """Count messages taken out."""
         with self._lock:
             self._dequeued += count
-            self._dequeue_window.add(count, self._clock())
+            self._dequeued_in_slot[self._now()] += count
 
     def observe_enqueue_latency(self, seconds: float, count: int = 1) -> None:
         """Count `count` messages in the bucket of `seconds`."""
@@ -107,12 +99,14 @@ class DefaultMetrics:
     def enqueue_throughput(self) -> float:
         """Messages accepted in the last second."""
         with self._lock:
-            return self._enqueue_window.total(self._clock()) / WINDOW_SECONDS
+            self._now()
+            return sum(self._enqueued_in_slot) / WINDOW_SECONDS
 
     def dequeue_throughput(self) -> float:
         """Messages taken out in the last second."""
         with self._lock:
-            return self._dequeue_window.total(self._clock()) / WINDOW_SECONDS
+            self._now()
+            return sum(self._dequeued_in_slot) / WINDOW_SECONDS
 
     def snapshot(self) -> MetricsSnapshot:
         """Everything at one moment."""
@@ -124,3 +118,16 @@ class DefaultMetrics:
                 tuple(self._latency_counts),
                 self._latency_sum_seconds,
             )
+
+    def _now(self) -> int:
+        """Move the ring on to the present and give its place there."""
+        slot = int(self._clock() * SLOTS_PER_SECOND)
+        if slot > self._slot:
+            self._advance(slot)
+        return slot % RING_SLOTS
+
+    def _advance(self, slot: int) -> None:
+        """Clear the places between the last slot used and `slot`."""
+        for passed in range(max(self._slot + 1, slot - RING_SLOTS + 1), slot + 1):
+            self._enqueued_in_slot[passed % RING_SLOTS] = self._dequeued_in_slot[passed % RING_SLOTS] = 0
+        self._slot = slot

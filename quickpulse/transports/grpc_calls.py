@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
 
 NAME = "grpc"
-"""The label of this transport in metrics. Its bytes are those of gRPC messages."""
+"""The label of this transport in metrics. Its bytes are those of payloads: grpcio does not show the wire's."""
 
 SERVICE = "messagequeue.MessageQueue"
 
@@ -85,34 +85,22 @@ class Draining(Exception):  # noqa: N818 - an event, not an error
     """The server ends this stream."""
 
 
-def parser(message: Callable[[], Any], traffic: ITraffic) -> Callable[[bytes], Any]:
-    """A request deserializer that counts bytes and gives None for what is no such message.
+def parser(message: Any) -> Callable[[bytes], Any]:
+    """A request deserializer that gives None for what is no such message.
 
     grpcio would log a traceback and answer UNKNOWN if it raised; the servicer answers INTERNAL instead, as grpc-go
     and grpc-java do.
     """
 
+    from_string = message.FromString
+
     def parse(data: bytes) -> Any:
-        traffic.received(NAME, len(data))
-        request = message()
         try:
-            request.ParseFromString(data)
+            return from_string(data)
         except DecodeError:
             return None
-        return request
 
     return parse
-
-
-def serializer(traffic: ITraffic) -> Callable[[Any], bytes]:
-    """A response serializer that counts bytes."""
-
-    def serialize(message: Any) -> bytes:
-        data: bytes = message.SerializeToString()
-        traffic.sent(NAME, len(data))
-        return data
-
-    return serialize
 
 
 class _Calls:
@@ -129,20 +117,20 @@ class _Calls:
         self._traffic = traffic
         self._max_message_bytes = max_message_bytes
         self._streams = streams
-        self._serialize = serializer(traffic)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Method name to handler, for a generic handler of `SERVICE`."""
         return {
-            "Produce": self._unary(self.Produce, ProduceRequest),
-            "Consume": self._unary(self.Consume, ConsumeRequest),
+            "Produce": grpc.unary_unary_rpc_method_handler(
+                self.Produce, parser(ProduceRequest), ProduceResponse.SerializeToString
+            ),
+            "Consume": grpc.unary_unary_rpc_method_handler(
+                self.Consume, parser(ConsumeRequest), ConsumeResponse.SerializeToString
+            ),
             "StreamMessages": grpc.stream_stream_rpc_method_handler(
-                self.StreamMessages, parser(StreamMessage, self._traffic), self._serialize
+                self.StreamMessages, StreamMessage.FromString, StreamMessage.SerializeToString
             ),
         }
-
-    def _unary(self, method: Callable[..., Any], request: Callable[[], Any]) -> grpc.RpcMethodHandler:
-        return grpc.unary_unary_rpc_method_handler(method, parser(request, self._traffic), self._serialize)
 
     async def Produce(self, request: Any, context: Any) -> Any:
         """Put one message in."""
@@ -189,8 +177,10 @@ class UnaryCalls(_Calls):
         """Put one message in; a full queue is an answer, not an error of the call."""
         if request is None or len(request.payload) > self._max_message_bytes:
             await self._check(request, context)
+        payload = request.payload
+        self._traffic.received(NAME, len(payload))
         try:
-            result = self._queue.enqueue(request.payload)
+            result = self._queue.enqueue(payload)
             if result is not None:
                 await at_leisure(result)
         except QueueFull:
@@ -211,7 +201,9 @@ class UnaryCalls(_Calls):
             return ConsumeResponse(error=EMPTY)
         except Exception:
             await self._unavailable(context)
-        return ConsumeResponse(payload=payload_of(result))
+        payload = payload_of(result)
+        self._traffic.sent(NAME, len(payload))
+        return ConsumeResponse(payload=payload)
 
     def _lost(self, _item: Item) -> None:
         """The caller went away while the queue was at it."""
@@ -232,15 +224,20 @@ class StreamCalls(_Calls):
     async def _converse(self, stream: OpenStream, context: Any) -> None:
         """The loop of one call. It is the hot path, so it is one function: each await of our own would cost 0.3 us."""
         read, write, queue, streams = context.read, context.write, self._queue, self._streams
+        received, sent = self._traffic.received, self._traffic.sent
         while not streams.is_draining:
             stream.is_reading = True
-            request = await read()
+            try:
+                request = await read()
+            except DecodeError:
+                request = None
             stream.is_reading = False
             if request is EOF:
                 return
             if request is None or len(request.payload) > self._max_message_bytes:
                 await self._check(request, context)
             payload = request.payload
+            received(NAME, len(payload))
             try:
                 taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
                 if isinstance(taken, Deferred):
@@ -250,11 +247,13 @@ class StreamCalls(_Calls):
             if not taken:
                 await write(StreamMessage(error=self._full() if payload else EMPTY))
                 continue
+            payload = payload_of(taken[0])
             try:
-                await write(StreamMessage(payload=payload_of(taken[0])))
+                await write(StreamMessage(payload=payload))
             except BaseException:  # the call ended with the message in our hands
                 self._lost(taken)
                 raise
+            sent(NAME, len(payload))
         raise Draining
 
     def _lost(self, taken: list[Item]) -> None:
