@@ -112,11 +112,14 @@ MetricsCollector = IMetricsCollector
 class IBatchMetrics(Interface):
     """A metrics provider that takes a whole batch in one call. Optional: it is asked in place of the single calls."""
 
-    def record_batch(now: float, enqueued: int, dequeued: int, depth: int, seconds: float) -> None:
-        """At `now` (seconds of time.perf_counter) a batch was done, and the queue holds `depth` messages.
+    def record_batch(now: float, enqueued: int, dequeued: int, seconds: float) -> None:
+        """At `now` (seconds of time.perf_counter) a batch was done.
 
         `enqueued` messages were accepted, each after `seconds`; `dequeued` were taken out.
         """
+
+    def watch_depth(read: Any) -> None:
+        """From now on the depth is what `read()` says at the time of looking, in place of `set_queue_depth`."""
 
 
 class IMetricsSource(Interface):
@@ -127,19 +130,14 @@ class IMetricsSource(Interface):
 
 
 class ITraffic(Interface):
-    """What the transports count: connections, bytes, refusals. Plain integers, one call a read."""
+    """What the transports count. Plain integers, for the reactor's thread."""
 
-    def connection_opened(transport: str) -> None:
-        """A connection of `transport` ("ws", "grpc", "http") was accepted."""
+    def of(transport: str) -> Any:
+        """The counts of one transport ("ws", "grpc", "http").
 
-    def connection_closed(transport: str) -> None:
-        """A connection of `transport` ended."""
-
-    def received(transport: str, size_bytes: int) -> None:
-        """`size_bytes` came in over `transport`."""
-
-    def sent(transport: str, size_bytes: int) -> None:
-        """`size_bytes` went out over `transport`."""
+        An object with the integers `connections_open`, `connections_total`, `received_bytes` and `sent_bytes`, to add
+        to, and with `opened()` and `closed()` for a connection.
+        """
 
     def refused(reason: str, count: int = 1) -> None:
         """`count` requests were refused for `reason`, one of a closed set of words."""

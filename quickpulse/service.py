@@ -89,7 +89,7 @@ class QuickPulseService(MultiService):
             "capacity": self.queue.capacity,
             "enqueue_throughput": self.metrics.enqueue_throughput(),
             "dequeue_throughput": self.metrics.dequeue_throughput(),
-            "connections_open": sum(self.traffic.connections_open.values()),
+            "connections_open": sum(counts.connections_open for counts in self.traffic.transports.values()),
             "draining": self.lifecycle.is_draining,
         }
 

@@ -35,9 +35,12 @@ class InstrumentedQueue:
         self.last_failure: str | None = None
         """Why the queue failed last (not: was full or empty); None once it worked again. Read by /readyz."""
         self._clock = clock
-        batches = IBatchMetrics.providedBy(self.metrics)
-        self._record = self.metrics.record_batch if batches else self._record_singly
-        metrics.set_queue_depth(queue.depth)
+        if IBatchMetrics.providedBy(self.metrics):
+            self._record = self.metrics.record_batch
+            self.metrics.watch_depth(lambda: queue.depth)
+        else:
+            self._record = self._record_singly
+            self.metrics.set_queue_depth(queue.depth)
 
     @property
     def depth(self) -> int:
@@ -57,12 +60,35 @@ class InstrumentedQueue:
         return statistics
 
     def enqueue(self, message: Item) -> Any:
-        """Put one message in, as a batch of one."""
-        return self._then(self.enqueue_many((message,)), _full_unless_one)
+        """Put one message in, and report it.
+
+        Not a batch of one: over gRPC this is the hot path, and each frame on it costs.
+        """
+        started = self._clock()
+        try:
+            result = self.queue.enqueue(message)
+        except Exception as error:
+            self._failed(error)
+            raise
+        if isinstance(result, Deferred):
+            return self._later(result, self._report_one_enqueued, started)
+        now = self._clock()
+        self._record(now, 1, 0, now - started)
+        self.last_failure = None
+        return None
 
     def dequeue(self) -> Any:
-        """Take one message, as a batch of one."""
-        return self._then(self.dequeue_many(1), _only)
+        """Take one message, and report it."""
+        try:
+            item = self.queue.dequeue()
+        except Exception as error:
+            self._failed(error)
+            raise
+        if isinstance(item, Deferred):
+            return self._later(item, self._report_one_dequeued, 0.0)
+        self._record(self._clock(), 0, 1, 0.0)
+        self.last_failure = None
+        return item
 
     def enqueue_many(self, messages: Sequence[Item]) -> Any:
         """Put messages in and report how many, and how long it took."""
@@ -99,24 +125,31 @@ class InstrumentedQueue:
             return self._later(taken, self._report_exchanged, started)
         return self._report_exchanged(taken, started)
 
+    def _report_one_enqueued(self, _: None, started: float) -> None:
+        self._report_enqueued(1, started)
+
+    def _report_one_dequeued(self, item: Item, started: float) -> Item:
+        self._report_dequeued([item], started)
+        return item
+
     def _report_enqueued(self, accepted: int, started: float) -> int:
         now = self._clock()
-        self._record(now, accepted, 0, self.queue.depth, now - started)
+        self._record(now, accepted, 0, now - started)
         self.last_failure = None
         return accepted
 
     def _report_dequeued(self, taken: list[Item], _started: float) -> list[Item]:
-        self._record(self._clock(), 0, len(taken), self.queue.depth, 0.0)
+        self._record(self._clock(), 0, len(taken), 0.0)
         self.last_failure = None
         return taken
 
     def _report_exchanged(self, taken: list[Item], started: float) -> list[Item]:
         now, count = self._clock(), len(taken)
-        self._record(now, count, count, self.queue.depth, now - started)
+        self._record(now, count, count, now - started)
         self.last_failure = None
         return taken
 
-    def _record_singly(self, _now: float, enqueued: int, dequeued: int, depth: int, seconds: float) -> None:
+    def _record_singly(self, _now: float, enqueued: int, dequeued: int, seconds: float) -> None:
         """Report a batch to a provider that takes no batches."""
         metrics = self.metrics
         if enqueued:
@@ -124,7 +157,7 @@ class InstrumentedQueue:
             metrics.observe_enqueue_latency(seconds, enqueued)
         if dequeued:
             metrics.increment_dequeue(dequeued)
-        metrics.set_queue_depth(depth)
+        metrics.set_queue_depth(self.queue.depth)
 
     def _later(self, result: Deferred[T], report: Callable[[T, float], T], started: float) -> Deferred[T]:
         return result.addErrback(self._failed_later).addCallback(report, started)
@@ -137,18 +170,3 @@ class InstrumentedQueue:
         """Remember a failure of the provider's; a refusal or a caller's mistake is none."""
         if not isinstance(error, (QueueFull, QueueEmpty, TypeError)):
             self.last_failure = f"{type(error).__name__}: {error}"
-
-    @staticmethod
-    def _then(result: Any, step: Callable[[Any], Any]) -> Any:
-        return result.addCallback(step) if isinstance(result, Deferred) else step(result)
-
-
-def _full_unless_one(accepted: int) -> None:
-    if not accepted:
-        raise QueueFull
-
-
-def _only(taken: list[Item]) -> Item:
-    if not taken:
-        raise QueueEmpty
-    return taken[0]

@@ -52,17 +52,17 @@ class DefaultMetrics:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._enqueued = self._dequeued = self._depth = self._slot = 0
+        self._enqueued = self._dequeued = self._slot = 0
+        self._read_depth: Callable[[], int] = lambda: 0
         self._enqueued_in_slot = [0] * RING_SLOTS
         self._dequeued_in_slot = [0] * RING_SLOTS
         self._latency_counts = [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
         self._latency_sum_seconds = 0.0
 
-    def record_batch(self, now: float, enqueued: int, dequeued: int, depth: int, seconds: float) -> None:
+    def record_batch(self, now: float, enqueued: int, dequeued: int, seconds: float) -> None:
         """Count a batch: one call and one lock, because this is on the way of every message."""
         slot = int(now * SLOTS_PER_SECOND)
         with self._lock:
-            self._depth = depth
             if slot > self._slot:
                 self._advance(slot)
             if enqueued:
@@ -94,7 +94,11 @@ class DefaultMetrics:
 
     def set_queue_depth(self, depth: int) -> None:
         """Remember the depth."""
-        self._depth = depth
+        self._read_depth = lambda: depth
+
+    def watch_depth(self, read: Callable[[], int]) -> None:
+        """Read the depth when it is looked at."""
+        self._read_depth = read
 
     def enqueue_throughput(self) -> float:
         """Messages accepted in the last second."""
@@ -114,7 +118,7 @@ class DefaultMetrics:
             return MetricsSnapshot(
                 self._enqueued,
                 self._dequeued,
-                self._depth,
+                self._read_depth(),
                 tuple(self._latency_counts),
                 self._latency_sum_seconds,
             )

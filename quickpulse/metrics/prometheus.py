@@ -64,6 +64,14 @@ def _latency_family(prefix: str, now: MetricsSnapshot) -> HistogramMetricFamily:
     )
 
 
+_TRANSPORT_FAMILIES: tuple[tuple[type[CounterMetricFamily | GaugeMetricFamily], str, str, str], ...] = (
+    (GaugeMetricFamily, "connections_open", "Connections open now.", "connections_open"),
+    (CounterMetricFamily, "connections", "Connections accepted.", "connections_total"),
+    (CounterMetricFamily, "received_bytes", "Bytes in; of payloads only over gRPC.", "received_bytes"),
+    (CounterMetricFamily, "sent_bytes", "Bytes out; of payloads only over gRPC.", "sent_bytes"),
+)
+
+
 class TrafficCollector(Collector):
     """The transports' counts as metric families.
 
@@ -79,14 +87,9 @@ class TrafficCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Connections, bytes, refusals, undelivered messages and the build."""
         traffic = self._traffic
-        yield _labelled(
-            GaugeMetricFamily, "connections_open", "Connections open now.", "transport", traffic.connections_open
-        )
-        yield _labelled(
-            CounterMetricFamily, "connections", "Connections accepted.", "transport", traffic.connections_total
-        )
-        yield _labelled(CounterMetricFamily, "received_bytes", "Bytes in.", "transport", traffic.received_bytes)
-        yield _labelled(CounterMetricFamily, "sent_bytes", "Bytes out.", "transport", traffic.sent_bytes)
+        for family, name, text, attribute in _TRANSPORT_FAMILIES:
+            values = {transport: getattr(counts, attribute) for transport, counts in traffic.transports.items()}
+            yield _labelled(family, name, text, "transport", values)
         yield _labelled(
             CounterMetricFamily, "requests_refused", "Requests refused, by reason.", "reason", traffic.refused_total
         )

@@ -21,34 +21,36 @@ REFUSALS = (
 """Why a request is refused; each is there from the start, with 0, so that a rate has something to start from."""
 
 
+class TransportCounts:
+    """One transport's plain integers. Whoever counts adds to them directly: a call would cost more than the counting."""
+
+    __slots__ = ("connections_open", "connections_total", "received_bytes", "sent_bytes")
+
+    def __init__(self) -> None:
+        self.connections_open = self.connections_total = self.received_bytes = self.sent_bytes = 0
+
+    def opened(self) -> None:
+        """Count a connection."""
+        self.connections_open += 1
+        self.connections_total += 1
+
+    def closed(self) -> None:
+        """Count its end."""
+        self.connections_open -= 1
+
+
 @implementer(ITraffic)
 class Traffic:
     """Connections, bytes, refusals and undelivered messages. Belongs to the reactor's thread."""
 
     def __init__(self) -> None:
-        self.connections_open = dict.fromkeys(TRANSPORTS, 0)
-        self.connections_total = dict.fromkeys(TRANSPORTS, 0)
-        self.received_bytes = dict.fromkeys(TRANSPORTS, 0)
-        self.sent_bytes = dict.fromkeys(TRANSPORTS, 0)
+        self.transports = {name: TransportCounts() for name in TRANSPORTS}
         self.refused_total = dict.fromkeys(REFUSALS, 0)
         self.undelivered_total = 0
 
-    def connection_opened(self, transport: str) -> None:
-        """Count a connection."""
-        self.connections_open[transport] += 1
-        self.connections_total[transport] += 1
-
-    def connection_closed(self, transport: str) -> None:
-        """Count its end."""
-        self.connections_open[transport] -= 1
-
-    def received(self, transport: str, size_bytes: int) -> None:
-        """Count bytes in."""
-        self.received_bytes[transport] += size_bytes
-
-    def sent(self, transport: str, size_bytes: int) -> None:
-        """Count bytes out."""
-        self.sent_bytes[transport] += size_bytes
+    def of(self, transport: str) -> TransportCounts:
+        """The counts of one transport; `KeyError` for a name that is not in the set."""
+        return self.transports[transport]
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count refusals; `KeyError` for a reason that is not in the set."""

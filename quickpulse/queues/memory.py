@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from quickpulse.errors import QueueEmpty, QueueFull
 from quickpulse.interfaces import IMessageQueue, QueueStatistics
-from quickpulse.messages import Item, require_items
+from quickpulse.messages import ITEM_TYPES, Item, require_items
 
 DEFAULT_CAPACITY = 1_000_000
 """Messages. About 60 MiB of short ones: a bound that a backlog reaches before the machine's memory does."""
@@ -47,15 +47,32 @@ class MessageQueue:
         return len(self._items)
 
     def enqueue(self, message: Item) -> None:
-        """Put one message in; `QueueFull` when a bound forbids it."""
-        if not self.enqueue_many((message,)):
-            raise QueueFull
+        """Put one message in; `QueueFull` when a bound forbids it.
+
+        Not a batch of one: over gRPC this is the hot path, and each frame on it costs.
+        """
+        if type(message) not in ITEM_TYPES:
+            require_items((message,))
+        with self._lock:
+            items = self._items
+            if len(items) >= self.capacity or (
+                self.capacity_bytes is not None and self._size_bytes + len(message) > self.capacity_bytes
+            ):
+                self._refused += 1
+                raise QueueFull
+            items.append(message)
+            self._size_bytes += len(message)
+            self._enqueued += 1
 
     def dequeue(self) -> Item:
         """Take the oldest message; `QueueEmpty` when there is none."""
-        for item in self.dequeue_many(1):
+        with self._lock:
+            if not self._items:
+                raise QueueEmpty
+            item = self._items.popleft()
+            self._size_bytes -= len(item)
+            self._dequeued += 1
             return item
-        raise QueueEmpty
 
     def enqueue_many(self, messages: Sequence[Item]) -> int:
         """Put in the longest prefix of `messages` that fits and return its length."""
@@ -80,11 +97,17 @@ class MessageQueue:
     def exchange_many(self, messages: Sequence[Item]) -> list[Item]:
         """Put each message in and take the oldest for it; end before the first that a bound in bytes forbids."""
         require_items(messages)
+        count = len(messages)
         with self._lock:
-            if self._fitting(messages, sum(map(len, messages))) == len(messages):
-                self._put(messages)
-                return self._take(len(messages))
-            taken: list[Item] = []
+            items = self._items
+            if self.capacity_bytes is None and len(items) + count <= self.capacity:
+                items.extend(messages)
+                taken = [items.popleft()] if count == 1 else [items.popleft() for _ in range(count)]
+                self._size_bytes += sum(map(len, messages)) - sum(map(len, taken))
+                self._enqueued += count
+                self._dequeued += count
+                return taken
+            taken = []
             for message in messages:
                 if not self._exchange_fits(message):
                     self._refused += 1

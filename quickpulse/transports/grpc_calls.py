@@ -115,6 +115,7 @@ class _Calls:
     def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int, streams: OpenStreams) -> None:
         self._queue = queue
         self._traffic = traffic
+        self._counts = traffic.of(NAME)
         self._max_message_bytes = max_message_bytes
         self._streams = streams
 
@@ -178,7 +179,7 @@ class UnaryCalls(_Calls):
         if request is None or len(request.payload) > self._max_message_bytes:
             await self._check(request, context)
         payload = request.payload
-        self._traffic.received(NAME, len(payload))
+        self._counts.received_bytes += len(payload)
         try:
             result = self._queue.enqueue(payload)
             if result is not None:
@@ -202,7 +203,7 @@ class UnaryCalls(_Calls):
         except Exception:
             await self._unavailable(context)
         payload = payload_of(result)
-        self._traffic.sent(NAME, len(payload))
+        self._counts.sent_bytes += len(payload)
         return ConsumeResponse(payload=payload)
 
     def _lost(self, _item: Item) -> None:
@@ -224,7 +225,7 @@ class StreamCalls(_Calls):
     async def _converse(self, stream: OpenStream, context: Any) -> None:
         """The loop of one call. It is the hot path, so it is one function: each await of our own would cost 0.3 us."""
         read, write, queue, streams = context.read, context.write, self._queue, self._streams
-        received, sent = self._traffic.received, self._traffic.sent
+        counts = self._counts
         while not streams.is_draining:
             stream.is_reading = True
             try:
@@ -237,7 +238,7 @@ class StreamCalls(_Calls):
             if request is None or len(request.payload) > self._max_message_bytes:
                 await self._check(request, context)
             payload = request.payload
-            received(NAME, len(payload))
+            counts.received_bytes += len(payload)
             try:
                 taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
                 if isinstance(taken, Deferred):
@@ -253,7 +254,7 @@ class StreamCalls(_Calls):
             except BaseException:  # the call ended with the message in our hands
                 self._lost(taken)
                 raise
-            sent(NAME, len(payload))
+            counts.sent_bytes += len(payload)
         raise Draining
 
     def _lost(self, taken: list[Item]) -> None:

@@ -97,6 +97,7 @@ class GrpcServer(Service):
     def _make_server(self) -> Any:
         server = grpc.aio.server(
             options=[
+                ("grpc.optimization_target", "throughput"),
                 ("grpc.so_reuseport", 0),  # else a second server binds the same port silently
                 ("grpc.max_receive_message_length", self._max_message_bytes + PROTOBUF_OVERHEAD_BYTES),
                 ("grpc.max_send_message_length", -1),

@@ -78,27 +78,27 @@ class _CountedConnection(ProtocolWrapper):
 
     def makeConnection(self, transport: Any) -> None:
         """A connection was accepted."""
-        self.factory.traffic.connection_opened(NAME)
+        self.factory.counts.opened()
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came in."""
-        self.factory.traffic.received(NAME, len(data))
+        self.factory.counts.received_bytes += len(data)
         super().dataReceived(data)
 
     def write(self, data: bytes) -> None:
         """Bytes go out."""
-        self.factory.traffic.sent(NAME, len(data))
+        self.factory.counts.sent_bytes += len(data)
         super().write(data)
 
     def writeSequence(self, data: Any) -> None:
         """Likewise."""
-        self.factory.traffic.sent(NAME, sum(map(len, data)))
+        self.factory.counts.sent_bytes += sum(map(len, data))
         super().writeSequence(data)
 
     def connectionLost(self, reason: Any) -> None:
         """The connection ended."""
-        self.factory.traffic.connection_closed(NAME)
+        self.factory.counts.closed()
         super().connectionLost(reason)
 
 
@@ -114,7 +114,7 @@ class CountedFactory(WrappingFactory):
 
     def __init__(self, site: Site, traffic: ITraffic) -> None:
         super().__init__(site)
-        self.traffic = traffic
+        self.counts = traffic.of(NAME)
 
     def abort_all(self) -> None:
         """Cut what is open."""

@@ -92,7 +92,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         """Feed autobahn; after the end of the conversation, discard."""
         if self.state == self.STATE_CLOSED:
             return
-        self.factory.traffic.received(NAME, len(data))
+        self.factory.counts.received_bytes += len(data)
         if self.state == self.STATE_CONNECTING and len(self.data) + len(data) > MAX_HANDSHAKE_BYTES:
             self.failHandshake("request header is too large", 431)
             return
@@ -267,7 +267,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _wrote(self, size_bytes: int, messages: int = 0) -> None:
         self._deliveries.wrote(size_bytes, messages)
-        self.factory.traffic.sent(NAME, size_bytes)
+        self.factory.counts.sent_bytes += size_bytes
 
     @property
     def _is_gone(self) -> bool:
@@ -315,6 +315,7 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         )  # autobahn's own would run on the global reactor
         self.queue = queue
         self.traffic = traffic
+        self.counts = traffic.of(NAME)
         self.allow_origin = allow_origin
         self.is_draining = False
         self.connections: set[WsProtocol] = set()
@@ -336,12 +337,12 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
     def opened(self, connection: WsProtocol) -> None:
         """Remember a connection."""
         self.connections.add(connection)
-        self.traffic.connection_opened(NAME)
+        self.counts.opened()
 
     def closed(self, connection: WsProtocol) -> None:
         """Forget it."""
         self.connections.discard(connection)
-        self.traffic.connection_closed(NAME)
+        self.counts.closed()
         if self._all_closed is not None and not self.connections:
             waiter, self._all_closed = self._all_closed, None
             waiter.callback(None)
