@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import txaio
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
@@ -44,9 +43,6 @@ PING_SECONDS = 25
 
 PING_TIMEOUT_SECONDS = 50
 """Two pings missed."""
-
-TIMER_BUCKET_SECONDS = 0.2
-"""Timeouts of connections that fall together this closely share a timer."""
 
 _HANDSHAKE_REFUSALS = {403: "forbidden_origin", 404: "not_found"}
 
@@ -293,6 +289,13 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.transport.loseConnection()
 
 
+class _Timer:
+    """What autobahn asks for its timeouts, on the reactor that we were given."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.call_later = reactor.callLater
+
+
 class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
     """Makes the connections, holds what they share, and knows which are open.
 
@@ -310,9 +313,7 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         self, reactor: Any, queue: Any, traffic: ITraffic, max_message_bytes: int, allow_origin: tuple[str, ...]
     ) -> None:
         super().__init__(reactor=reactor, server="QuickPulse")
-        self._batched_timer = txaio.with_config(loop=reactor).make_batched_timer(
-            bucket_seconds=TIMER_BUCKET_SECONDS, chunk_size=1000
-        )  # autobahn's own would run on the global reactor
+        self._batched_timer = _Timer(reactor)  # autobahn's own would run on the global reactor
         self.queue = queue
         self.traffic = traffic
         self.counts = traffic.of(NAME)

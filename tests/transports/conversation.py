@@ -1,0 +1,149 @@
+"""A WebSocket conversation in memory: the server's protocol, the bytes of a client, no socket and no time."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from quickpulse.metrics.traffic import Traffic
+from quickpulse.queues.memory import MessageQueue
+from quickpulse.transports.websocket import WsFactory
+
+MASK = b"\x12\x34\x56\x78"
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+def client_frame(payload: bytes, opcode: int = BINARY, first: int = 0x80, mask: bytes | None = MASK) -> bytes:
+    """A client's frame; `first` has FIN and the reserved bits."""
+    size, masked = len(payload), 0x80 if mask else 0
+    if size < 126:
+        head = struct.pack("!BB", first | opcode, masked | size)
+    elif size < 65536:
+        head = struct.pack("!BBH", first | opcode, masked | 126, size)
+    else:
+        head = struct.pack("!BBQ", first | opcode, masked | 127, size)
+    if mask is None:
+        return head + payload
+    return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+
+def close_frame(code: int = 1000) -> bytes:
+    """A client's Close."""
+    return client_frame(struct.pack("!H", code), CLOSE)
+
+
+def server_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """Opcode and payload of every frame that a server sent; each complete, unmasked and in one piece."""
+    frames = []
+    while data:
+        first, size, at = data[0], data[1], 2
+        assert first & 0x80, "a fragment"
+        assert not first & 0x70, "a reserved bit"
+        assert size < 128, "masked by a server"
+        if size == 126:
+            (size,), at = struct.unpack("!H", data[2:4]), 4
+        elif size == 127:
+            (size,), at = struct.unpack("!Q", data[2:10]), 10
+        assert len(data) >= at + size, "an incomplete frame"
+        frames.append((first & 0x0F, data[at : at + size]))
+        data = data[at + size :]
+    return frames
+
+
+class SocketTransport(StringTransport):
+    """StringTransport with what a TCP transport has besides: half-close, abort, an order of events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[str] = []
+        self.protocol: Any = None
+
+    def loseWriteConnection(self) -> None:
+        self.events.append("half-close")
+
+    def loseConnection(self) -> None:
+        self.events.append("close")
+        super().loseConnection()
+
+    def abortConnection(self) -> None:
+        self.events.append("abort")
+        self.disconnecting = True
+
+    def unregisterProducer(self) -> None:
+        """As TCP transports do, without a word when there is none."""
+        self.producer = None
+
+    def resumeProducing(self) -> None:
+        """As TCP transports do, nothing while closing."""
+        if not self.disconnecting:
+            super().resumeProducing()
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.events.append("nodelay")
+
+
+class Conversation:
+    """One connection with a server.
+
+    :param path: the path of the handshake.
+    :param queue: what the server serves from.
+    :param options: of WsFactory: max_message_bytes, allow_origin.
+    """
+
+    def __init__(self, path: str = "/ws/publish", queue: Any = None, factory: Any = None, **options: Any) -> None:
+        self.path = path
+        self.clock = Clock() if factory is None else factory.reactor
+        self.traffic = Traffic() if factory is None else factory.traffic
+        self.queue = MessageQueue(100) if queue is None else queue
+        settings = {"max_message_bytes": 1000, "allow_origin": (), **options}
+        self.factory = factory or WsFactory(self.clock, self.queue, self.traffic, **settings)
+        self.transport = SocketTransport()
+        self.protocol = self.factory.buildProtocol(None)
+        self.transport.protocol = self.protocol
+        self.protocol.makeConnection(self.transport)
+
+    def handshake(self, *extra: str) -> bytes:
+        """The request that opens the conversation."""
+        lines = [
+            f"GET {self.path} HTTP/1.1",
+            "Host: queue.example:8081",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            *extra,
+        ]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+    def open(self, *extra: str) -> Conversation:
+        """Make the handshake; what comes after is the conversation."""
+        answer = self.say(self.handshake(*extra))
+        assert answer.startswith(b"HTTP/1.1 101"), answer
+        return self
+
+    def say(self, data: bytes) -> bytes:
+        """Send bytes and give what the server wrote in answer."""
+        self.transport.clear()
+        self.protocol.dataReceived(data)
+        return self.written()
+
+    def written(self) -> bytes:
+        """What the server has written since the last `say`."""
+        return bytes(self.transport.value())
+
+    def frames(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Send bytes and give the frames of the answer."""
+        return server_frames(self.say(data))
+
+    def lose(self, error: type[Exception] = ConnectionDone) -> None:
+        """The connection ends; ConnectionDone is FIN, ConnectionLost is RST."""
+        self.protocol.connectionLost(Failure(error()))
+
+    def reset(self) -> None:
+        """The peer resets the connection."""
+        self.lose(ConnectionLost)
