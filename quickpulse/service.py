@@ -71,10 +71,11 @@ class QuickPulseService(MultiService):
             child.setServiceParent(self)
 
     def startService(self) -> None:
-        """Open all listeners, or fail the start."""
+        """Open all listeners, or none and fail the start."""
         try:
             super().startService()
         except ListenError as error:
+            self.stopService()
             if self._give_up is None:
                 raise
             self._give_up(str(error))
@@ -153,6 +154,8 @@ def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> 
 
 
 def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+    # Read by grpcio's C core when it is imported: what it would write to stderr comes to us as errors anyway.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint
     from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer
 

@@ -73,6 +73,7 @@ class GrpcServer(Service):
         :raises ListenError: the address cannot be listened on.
         """
         super().startService()
+        logging.getLogger("grpc").addHandler(_to_twisted_log)
         asyncio.set_event_loop(self._loop)  # Python 3.12 and newer forget it in a daemon's child
         self._server = self._make_server()
         self._bind()
@@ -91,6 +92,7 @@ class GrpcServer(Service):
     def stopService(self) -> Deferred[None]:
         """Cut what is open; `drain` comes first where order is wanted."""
         super().stopService()
+        logging.getLogger("grpc").removeHandler(_to_twisted_log)
         server, self._server = self._server, None
         return self._run(server.stop(None)) if server is not None else self._run(asyncio.sleep(0))
 
@@ -232,7 +234,7 @@ def _reason(error: RuntimeError) -> str:
     return text
 
 
-class GrpcLog(logging.Handler):
+class _LogHandler(logging.Handler):
     """grpcio logs to the standard library's logging; this carries it to Twisted's log."""
 
     _log = Logger(namespace="grpc")
@@ -240,3 +242,6 @@ class GrpcLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Pass one record on."""
         self._log.warn("{text}", text=self.format(record))
+
+
+_to_twisted_log = _LogHandler()

@@ -1,0 +1,71 @@
+"""Flow: what is under way on a real socket, as the kernel counts it."""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.transports.flow import Deliveries, unacknowledged_bytes
+
+
+class SocketLike:
+    """The parts of a TCP transport that are looked at."""
+
+    def __init__(self, sock: socket.socket, buffered: bytes = b"") -> None:
+        self.fileno = sock.fileno
+        self.dataBuffer = buffered
+        self.offset = 0
+        self._tempDataLen = 3
+
+
+class UnacknowledgedTests(SynchronousTestCase):
+    """Bytes that the peer's kernel has not confirmed."""
+
+    def test_buffer_and_kernel_together(self) -> None:
+        """What waits in Twisted's buffers counts, and what the kernel could not get rid of."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        ours = socket.create_connection(listener.getsockname())
+        self.addCleanup(ours.close)
+        peer, _ = listener.accept()
+        self.addCleanup(peer.close)
+        ours.setblocking(False)
+        written = 0
+        try:
+            while True:
+                written += ours.send(b"x" * 65536)
+        except BlockingIOError:
+            pass
+        unread = unacknowledged_bytes(SocketLike(ours, b"1234567"))
+        self.assertGreater(unread, 10)
+        self.assertLessEqual(unread, written + 10)
+
+    def test_without_a_socket_only_the_buffer_is_known(self) -> None:
+        """A closed socket has nothing to say."""
+        sock = socket.socket()
+        sock.close()
+        self.assertEqual(unacknowledged_bytes(SocketLike(sock, b"1234567")), 10)
+
+    def test_a_transport_that_has_no_buffer(self) -> None:
+        """TLS hides it."""
+        self.assertEqual(unacknowledged_bytes(object()), 0)
+
+
+class DeliveriesTests(SynchronousTestCase):
+    """Messages whose arrival is not confirmed."""
+
+    def test_confirmed_from_the_oldest_on(self) -> None:
+        """Confirmed bytes confirm the messages that end in them, whole batches only."""
+        deliveries = Deliveries()
+        self.assertTrue(deliveries.is_empty)
+        deliveries.wrote(100)
+        deliveries.wrote(10, messages=2)
+        deliveries.wrote(10, messages=3)
+        self.assertEqual(deliveries.unconfirmed(), 5)
+        deliveries.confirm(15)
+        self.assertEqual(deliveries.unconfirmed(), 5)
+        deliveries.confirm(10)
+        self.assertEqual(deliveries.unconfirmed(), 3)
+        deliveries.confirm(0)
+        self.assertTrue(deliveries.is_empty)
