@@ -27,9 +27,7 @@ SUFFIXES = {"counter": "_total", "info": "_info"}
 
 def served_metrics(http_port: str) -> dict[str, tuple[str, set[str]]]:
     """The project's own metrics of a running server: name -> (type, labels)."""
-    request = Request(
-        f"http://127.0.0.1:{http_port}/metrics", headers={"Accept": "application/openmetrics-text"}
-    )
+    request = Request(f"http://127.0.0.1:{http_port}/metrics", headers={"Accept": "application/openmetrics-text"})
     with urlopen(request, timeout=10) as response:
         families = list(text_string_to_metric_families(response.read().decode()))
     return {

@@ -35,9 +35,7 @@ def drawn_classes() -> list[Drawn]:
     """All of the diagram's."""
     pattern = r"^\s*(class|interface) (\w+) <<([\w.]+)>>(?: \{\n(.*?)^\s*\})?$"
     found = re.findall(pattern, SOURCE, re.MULTILINE | re.DOTALL)
-    return [
-        Drawn(kind, name, module, tuple(re.findall(r"\+(.+)", body))) for kind, name, module, body in found
-    ]
+    return [Drawn(kind, name, module, tuple(re.findall(r"\+(.+)", body))) for kind, name, module, body in found]
 
 
 def parameters_of(code: Any, name: str) -> list[str]:
