@@ -13,7 +13,7 @@ README_COMMAND = "python -m pip install -e '.[test]' --config-settings editable_
 STEPS = {
     "README's command": README_COMMAND,
     "development tools": "python -m pip install -e '.[dev]' --config-settings editable_mode=compat",
-    "coverage": f"coverage run -m twisted.trial tests && coverage combine -q; coverage report --fail-under={LEAST_COVERAGE_PERCENT}",
+    "coverage": f"coverage run -m twisted.trial tests && coverage report --fail-under={LEAST_COVERAGE_PERCENT}",
     "ruff check": "ruff check .",
     "ruff format": "ruff format --check .",
     "mypy": "mypy",
@@ -23,7 +23,13 @@ STEPS = {
 def run(command: str) -> tuple[int, str]:
     """Run a shell command, showing its output; give status and output."""
     print(f"$ {command}", flush=True)
-    process = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["bash", "-c", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -35,7 +41,11 @@ def run(command: str) -> tuple[int, str]:
 def count_tests(output: str) -> tuple[int, int]:
     """Passed and failed tests of trial's closing line; zero tests are one failure."""
     passed = sum(map(int, re.findall(r"successes=(\d+)", output)[-1:]))
-    failed = sum(int(n) for line in re.findall(r"^FAILED \((.*)\)", output, re.MULTILINE) for n in re.findall(r"(?:failures|errors|unexpectedSuccesses)=(\d+)", line))
+    failed = sum(
+        int(n)
+        for line in re.findall(r"^FAILED \((.*)\)", output, re.MULTILINE)
+        for n in re.findall(r"(?:failures|errors|unexpectedSuccesses)=(\d+)", line)
+    )
     return passed, failed if passed or failed else 1
 
 

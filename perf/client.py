@@ -81,9 +81,7 @@ class PerfClient:
         self._options = options
         self._consumers = options.consumers or int(driver_class.producers_receive)
         receivers = self._consumers + (options.producers if driver_class.producers_receive else 0)
-        self.exchange = Exchange(
-            options, int.from_bytes(os.urandom(4), "big"), max(receivers, 1), time.perf_counter
-        )
+        self.exchange = Exchange(options, int.from_bytes(os.urandom(4), "big"), max(receivers, 1), time.perf_counter)
         self._driver = driver_class(target, self.exchange)
         self._timeline = Timeline()
         self._on_tick = on_tick
@@ -99,9 +97,7 @@ class PerfClient:
             self.exchange.start()
             cpu_seconds = time.process_time()
             await self._exchange_messages(producers, consumers)
-            cpu_share = (time.process_time() - cpu_seconds) / (
-                self.exchange.clock() - self.exchange.started_at
-            )
+            cpu_share = (time.process_time() - cpu_seconds) / (self.exchange.clock() - self.exchange.started_at)
         finally:
             await self._close(producers + consumers)
         if not self.exchange.heard:
@@ -129,9 +125,7 @@ class PerfClient:
                 if isinstance(result, BaseException):
                     raise result
 
-    async def _exchange_messages(
-        self, producers: Sequence[Connection], consumers: Sequence[Connection]
-    ) -> None:
+    async def _exchange_messages(self, producers: Sequence[Connection], consumers: Sequence[Connection]) -> None:
         producing = [asyncio.create_task(self._guard(connection)) for connection in producers]
         ended = asyncio.create_task(self._await_producers(producing))
         after = ended if self._options.in_turn or not self._options.consumers else None

@@ -86,9 +86,7 @@ async def _drive_spawned(
     return outcome.with_server(await server.stop(), share, counters)
 
 
-async def _drive(
-    options: Options, driver_class: type[Driver], target: tuple[str, int], console: Console
-) -> Outcome:
+async def _drive(options: Options, driver_class: type[Driver], target: tuple[str, int], console: Console) -> Outcome:
     with progress_bar(console, options) as on_tick:
         return await PerfClient(options, driver_class, target, on_tick).run()
 
@@ -104,9 +102,7 @@ def _tell(console: Console, options: Options, target: tuple[str, int], outcome: 
         try:
             plot.draw(options.plot, options, outcome, machine)
         except OSError as error:
-            console.print(
-                f"no graph: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True
-            )
+            console.print(f"no graph: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True)
             return CHECK_FAILED
         console.print(f"the graph is in {options.plot}", highlight=False, markup=False, soft_wrap=True)
     return outcome.exit_status

@@ -140,9 +140,7 @@ class Exchange:
     def heard(self) -> bool:
         """Whether the server answered anything at all that makes sense."""
         refused = self.errors[QUEUE_IS_FULL]
-        return bool(
-            self.ledger.acknowledged_count or self.ledger.received_count or self.empty_count or refused
-        )
+        return bool(self.ledger.acknowledged_count or self.ledger.received_count or self.empty_count or refused)
 
     def _note_arrival(self) -> float:
         self.receive_ended_at = now = self.clock()

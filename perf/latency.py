@@ -65,9 +65,7 @@ class LatencyRecorder:
                 self.record(value)
             return
         microseconds = np.clip((seconds * 1e6).astype(np.int64), 1, LONGEST_MICROSECONDS)
-        for value, count in zip(
-            *(part.tolist() for part in np.unique(microseconds, return_counts=True)), strict=True
-        ):
+        for value, count in zip(*(part.tolist() for part in np.unique(microseconds, return_counts=True)), strict=True):
             self._interval[value] = self._interval.get(value, 0) + count
 
     def close_interval(self) -> IntervalLatency:

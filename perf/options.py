@@ -111,8 +111,7 @@ def _parser(mode: str | None) -> argparse.ArgumentParser:
         prog=program,
         description="Measure a QuickPulse server, and check that every acknowledged message came out "
         "exactly once, unaltered and in order.",
-        epilog="Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage, "
-        "5 the server is unavailable.",
+        epilog="Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage, 5 the server is unavailable.",
         allow_abbrev=False,
     )
     if mode is None:
@@ -141,29 +140,19 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         "--in-flight",
         type=_count(1, MAX_IN_FLIGHT),
         metavar="N",
-        help="unanswered requests per connection (default {ws}, {grpc}, {grpc_stream})".format(
-            **DEFAULT_IN_FLIGHT
-        ),
+        help="unanswered requests per connection (default {ws}, {grpc}, {grpc_stream})".format(**DEFAULT_IN_FLIGHT),
     )
     load.add_argument("--in-turn", action="store_true", help="publish everything first, then consume")
-    load.add_argument(
-        "--timeout", type=_duration, default=10.0, metavar="S", help="silence allowed (default 10)"
-    )
-    load.add_argument(
-        "--idle", type=_duration, default=1.0, metavar="S", help="wait for missing messages (default 1)"
-    )
-    load.add_argument(
-        "--drain", type=_duration, default=300.0, metavar="S", help="consuming's end (default 300)"
-    )
+    load.add_argument("--timeout", type=_duration, default=10.0, metavar="S", help="silence allowed (default 10)")
+    load.add_argument("--idle", type=_duration, default=1.0, metavar="S", help="wait for missing messages (default 1)")
+    load.add_argument("--drain", type=_duration, default=300.0, metavar="S", help="consuming's end (default 300)")
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     server = parser.add_argument_group("server")
     where = server.add_mutually_exclusive_group()
     where.add_argument("--target", type=_address, metavar="HOST:PORT", help="a server that runs already")
-    where.add_argument(
-        "--spawn", action="store_true", help="start one for the run (the default without --target)"
-    )
+    where.add_argument("--spawn", action="store_true", help="start one for the run (the default without --target)")
     server.add_argument(
         "--server-argument",
         dest="server_arguments",
@@ -176,9 +165,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--json", action="store_true", help="the result as JSON on stdout, the rest on stderr"
-    )
+    output.add_argument("--json", action="store_true", help="the result as JSON on stdout, the rest on stderr")
     output.add_argument("--plot", metavar="FILE.png", help="draw throughput and latency over time")
     output.add_argument("--no-progress", action="store_true", help="no live bar")
 

@@ -93,13 +93,9 @@ class Outcome:
             consumed=consumed,
         )
 
-    def with_server(
-        self, exit_status: int, cpu_share: float | None, counters: ServerCounters | None
-    ) -> Outcome:
+    def with_server(self, exit_status: int, cpu_share: float | None, counters: ServerCounters | None) -> Outcome:
         """The same, and what is known of the server that was started for it."""
-        return replace(
-            self, server_exit_status=exit_status, server_cpu_share=cpu_share, server_counters=counters
-        )
+        return replace(self, server_exit_status=exit_status, server_cpu_share=cpu_share, server_counters=counters)
 
     @property
     def faults(self) -> list[str]:

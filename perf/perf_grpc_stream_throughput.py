@@ -52,9 +52,7 @@ class StreamConnection:
         except aio.AioRpcError as error:
             raise ConnectionEndedError(kind_of(error)) from None
         except asyncio.InvalidStateError:
-            raise ConnectionEndedError(
-                f"{(await self._call.code()).name}: {await self._call.details()}"
-            ) from None
+            raise ConnectionEndedError(f"{(await self._call.code()).name}: {await self._call.details()}") from None
         finally:
             sending.cancel()
             reading.cancel()
@@ -188,9 +186,7 @@ class GrpcStreamDriver:
 
     async def producer(self, number: int) -> StreamProducer:
         """Connects one."""
-        return StreamProducer(
-            await open_channel(self._target), self._exchange, number, self._consumers + number
-        )
+        return StreamProducer(await open_channel(self._target), self._exchange, number, self._consumers + number)
 
     async def consumer(self, number: int) -> StreamConsumer:
         """Connects one."""

@@ -64,9 +64,7 @@ def _draw_latency(axes: Any, slices: Sequence[Slice]) -> None:
     ):
         for percentile, style in (("p50", "-"), ("p99", "--")):
             values = [getattr(getattr(each, name), percentile) for each in slices]
-            points = [
-                (each.at, value) for each, value in zip(slices, values, strict=True) if value is not None
-            ]
+            points = [(each.at, value) for each, value in zip(slices, values, strict=True) if value is not None]
             if points:
                 drawn = True
                 times, heights = zip(*points, strict=True)

@@ -21,9 +21,7 @@ BUSY_SHARE = 0.9
 """Of one core, above which the load generator, a single thread in mode ws, may be what was measured."""
 
 
-def as_json(
-    options: Options, target: tuple[str, int], outcome: Outcome, hardware: Hardware
-) -> dict[str, Any]:
+def as_json(options: Options, target: tuple[str, int], outcome: Outcome, hardware: Hardware) -> dict[str, Any]:
     """The whole result; latencies in milliseconds, rates in messages a second."""
     return {
         "form": JSON_FORM,

@@ -46,9 +46,7 @@ class SpawnedServer:
     http_port: of metrics and health
     """
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, log: IO[bytes], port: int, http_port: int
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: IO[bytes], port: int, http_port: int) -> None:
         self.target = (HOST, port)
         self.http_port = http_port
         self._process = process
@@ -66,9 +64,7 @@ class SpawnedServer:
         """Until /readyz says yes. Raises SpawnError."""
         for _ in range(int(READY_SECONDS / READY_POLL_SECONDS)):
             if self._process.returncode is not None:
-                raise SpawnError(
-                    f"the server ended with status {self._process.returncode}\n{self.last_words()}"
-                )
+                raise SpawnError(f"the server ended with status {self._process.returncode}\n{self.last_words()}")
             if await http_pages.is_ready(HOST, self.http_port):
                 return
             await asyncio.sleep(READY_POLL_SECONDS)
@@ -110,11 +106,7 @@ async def start(mode: str, arguments: tuple[str, ...]) -> SpawnedServer:
         except BaseException as error:
             await server.stop()
             server.close()
-            if (
-                remaining
-                and isinstance(error, SpawnError)
-                and any(sign in str(error) for sign in _PORT_TAKEN)
-            ):
+            if remaining and isinstance(error, SpawnError) and any(sign in str(error) for sign in _PORT_TAKEN):
                 continue
             raise
         return server

@@ -120,12 +120,8 @@ class WebSocketConnection(asyncio.Protocol):
         status, *lines = chunk[:end].split(b"\r\n")
         if not status.startswith(b"HTTP/1.1 101"):
             raise ConnectionEndedError(f"no WebSocket here: {status.decode('latin-1')}")
-        fields = {
-            name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
-        }
-        if fields.get(b"sec-websocket-accept") != base64.b64encode(
-            hashlib.sha1(self._key + _ACCEPT_SUFFIX).digest()
-        ):
+        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+        if fields.get(b"sec-websocket-accept") != base64.b64encode(hashlib.sha1(self._key + _ACCEPT_SUFFIX).digest()):
             raise ConnectionEndedError("the answer to the handshake is not to our key")
         self.connected.set_result(None)
         return end + 4

@@ -28,7 +28,12 @@ def generate(output: pathlib.Path) -> None:
         if protoc.main(arguments):
             raise SystemExit(f"protoc failed on {source.name}")
         stubs = output / f"{source.stem}_pb2_grpc.py"
-        text = re.sub(r"^import (\w+_pb2)", r"from quickpulse._generated import \1", stubs.read_text(), flags=re.MULTILINE)
+        text = re.sub(
+            r"^import (\w+_pb2)",
+            r"from quickpulse._generated import \1",
+            stubs.read_text(),
+            flags=re.MULTILINE,
+        )
         stubs.write_text(text)
 
 

@@ -58,7 +58,9 @@ class MessageTooLarge(QuickPulseError):  # noqa: N818 - named as its siblings
     code = "MESSAGE_TOO_LARGE"
 
     def __init__(self, size_bytes: int, max_message_bytes: int) -> None:
-        super().__init__(f"message of {size_bytes} bytes is over the limit of {max_message_bytes} (--max-message-bytes)")
+        super().__init__(
+            f"message of {size_bytes} bytes is over the limit of {max_message_bytes} (--max-message-bytes)"
+        )
 
 
 class SettingsError(QuickPulseError):

@@ -4,8 +4,6 @@ A provider declares itself with `@implementer(IMessageQueue)`; a foreign object 
 `IMessageQueue(collections.deque())`. The adapters live in `quickpulse.backends`.
 """
 
-# mypy: disable-error-code="no-self-argument, misc, empty-body"
-# A zope interface lists its methods without self.
 from __future__ import annotations
 
 from dataclasses import dataclass

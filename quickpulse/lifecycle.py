@@ -14,6 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from quickpulse.events import Event
 from quickpulse.systemd import Notifier
 
 _log = Logger()
@@ -57,7 +58,7 @@ class Lifecycle(Service):
         self._is_process = is_process
         self._watchdog = LoopingCall(notifier.notify, "WATCHDOG=1")
         self._watchdog.clock = reactor
-        self._drained: Deferred[None] | None = None
+        self._drained = Event()
 
     def startService(self) -> None:
         """Wait for the listeners; they are started before this service."""
@@ -76,14 +77,14 @@ class Lifecycle(Service):
 
     def drain(self) -> Deferred[None]:
         """Close in order: messages' listeners first, all together, then HTTP. Fires when done; safe to call again."""
-        waiter: Deferred[None] = Deferred()
-        if self._drained is None:
+        if not self.is_draining:
             self.is_draining = True
             self._notifier.notify("STOPPING=1")
             ends = [transport.drain(self._drain_seconds) for transport in self._transports]
-            self._drained = DeferredList(ends, consumeErrors=True).addCallback(self._messages_closed)
-        self._drained.addBoth(lambda result: waiter.callback(None) or result)
-        return waiter
+            closed: Deferred[Any] = DeferredList(ends, consumeErrors=True).addCallback(self._messages_closed)
+            closed.addErrback(lambda failure: _log.failure("the drain failed", failure))
+            closed.addCallback(self._drained.happened)
+        return self._drained.wait()
 
     def _messages_closed(self, results: list[tuple[bool, Any]]) -> Any:
         for succeeded, failure in results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Message:
         return True
 
 
-Item = Union[bytes, Message]
+Item = bytes | Message
 """What `enqueue` takes and `dequeue` gives back."""
 
 ITEM_TYPES = frozenset({bytes, Message})

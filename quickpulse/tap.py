@@ -13,7 +13,8 @@ from quickpulse.errors import SettingsError
 from quickpulse.settings import MODES, OPTIONS, Settings, read_settings, suggest
 
 MODE_HELP = (
-    f"What to serve: {', '.join(MODES)} [environment: QUICKPULSE_MODE, or one of WS_MODE, RPC_MODE, RPC_STREAM_MODE set to 1]"
+    f"What to serve: {', '.join(MODES)} "
+    "[environment: QUICKPULSE_MODE, or one of WS_MODE, RPC_MODE, RPC_STREAM_MODE set to 1]"
 )
 
 _REACTOR_MODULE = "twisted.internet.reactor"
@@ -81,10 +82,15 @@ def makeService(options: Options) -> IService:
 
     try:
         return QuickPulseService(
-            options.settings, reactor, is_process=True, give_up=_give_up if options.parent["nodaemon"] else None
+            options.settings, reactor, is_process=True, give_up=None if _is_daemon(options) else _give_up
         )
     except SettingsError as error:
         return _give_up(str(error))
+
+
+def _is_daemon(options: Options) -> bool:
+    twistd_options = options.parent
+    return twistd_options is not None and not twistd_options["nodaemon"]
 
 
 def install_reactor() -> None:

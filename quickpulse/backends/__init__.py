@@ -24,7 +24,7 @@ def _adapt(interface: object, value: object) -> object:
     """Answer zope's question how `value` becomes an `interface`; None leaves it to other registries."""
     if interface is not IMessageQueue:
         return None
-    factory = _registry.lookup1(providedBy(value), IMessageQueue)
+    factory = _registry.lookup([providedBy(value)], IMessageQueue)  # type: ignore[attr-defined]
     return None if factory is None else factory(value)
 
 

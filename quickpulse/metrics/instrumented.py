@@ -35,6 +35,7 @@ class InstrumentedQueue:
         self.last_failure: str | None = None
         """Why the queue failed last (not: was full or empty); None once it worked again. Read by /readyz."""
         self._clock = clock
+        self._record: Callable[[float, int, int, float], None]
         if IBatchMetrics.providedBy(self.metrics):
             self._record = self.metrics.record_batch
             self.metrics.watch_depth(lambda: queue.depth)

@@ -46,10 +46,14 @@ class PrometheusMetrics(DefaultMetrics):
             yield CounterMetricFamily(prefix + "dequeue", "Messages taken out.", value=now.dequeued)
             yield GaugeMetricFamily(prefix + "queue_depth", "Messages held now.", value=now.depth)
             yield GaugeMetricFamily(
-                prefix + "enqueue_throughput", "Messages accepted in the last second.", value=self.enqueue_throughput()
+                prefix + "enqueue_throughput",
+                "Messages accepted in the last second.",
+                value=self.enqueue_throughput(),
             )
             yield GaugeMetricFamily(
-                prefix + "dequeue_throughput", "Messages taken out in the last second.", value=self.dequeue_throughput()
+                prefix + "dequeue_throughput",
+                "Messages taken out in the last second.",
+                value=self.dequeue_throughput(),
             )
             yield _latency_family(prefix, now)
 
@@ -91,7 +95,11 @@ class TrafficCollector(Collector):
             values = {transport: getattr(counts, attribute) for transport, counts in traffic.transports.items()}
             yield _labelled(family, name, text, "transport", values)
         yield _labelled(
-            CounterMetricFamily, "requests_refused", "Requests refused, by reason.", "reason", traffic.refused_total
+            CounterMetricFamily,
+            "requests_refused",
+            "Requests refused, by reason.",
+            "reason",
+            traffic.refused_total,
         )
         yield CounterMetricFamily(
             PREFIX + "undelivered",
@@ -102,7 +110,11 @@ class TrafficCollector(Collector):
 
 
 def _labelled(
-    family: type[CounterMetricFamily | GaugeMetricFamily], name: str, text: str, label: str, values: dict[str, int]
+    family: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    text: str,
+    label: str,
+    values: dict[str, int],
 ) -> Metric:
     """A family with one label, a sample for each of `values`."""
     metric = family(PREFIX + name, text, labels=[label])

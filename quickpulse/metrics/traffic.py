@@ -22,7 +22,7 @@ REFUSALS = (
 
 
 class TransportCounts:
-    """One transport's plain integers. Whoever counts adds to them directly: a call would cost more than the counting."""
+    """One transport's plain integers. Whoever counts adds to them directly: a call would cost more."""
 
     __slots__ = ("connections_open", "connections_total", "received_bytes", "sent_bytes")
 

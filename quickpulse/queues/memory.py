@@ -28,7 +28,16 @@ class MessageQueue:
     :param capacity_bytes: most payload bytes it holds; `None` is unbounded.
     """
 
-    __slots__ = ("_dequeued", "_enqueued", "_items", "_lock", "_refused", "_size_bytes", "capacity", "capacity_bytes")
+    __slots__ = (
+        "_dequeued",
+        "_enqueued",
+        "_items",
+        "_lock",
+        "_refused",
+        "_size_bytes",
+        "capacity",
+        "capacity_bytes",
+    )
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY, capacity_bytes: int | None = None) -> None:
         if capacity < 1:

@@ -58,7 +58,7 @@ class ReadGate:
 
 
 def unacknowledged_bytes(transport: Any) -> int:
-    """Bytes written to a TCP transport that the peer's kernel has not confirmed: in Twisted's buffer and in the kernel's.
+    """Bytes written to a TCP transport that the peer's kernel has not confirmed: in Twisted's buffer and our kernel's.
 
     0 where it cannot be known (TLS, a socket that is closed).
     """

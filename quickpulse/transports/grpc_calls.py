@@ -91,7 +91,6 @@ def parser(message: Any) -> Callable[[bytes], Any]:
     grpcio would log a traceback and answer UNKNOWN if it raised; the servicer answers INTERNAL instead, as grpc-go
     and grpc-java do.
     """
-
     from_string = message.FromString
 
     def parse(data: bytes) -> Any:
@@ -272,7 +271,7 @@ async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None =
         if future.cancelled():
             _account(value, lost)
         elif isinstance(value, Failure):
-            future.set_exception(value.value)
+            future.set_exception(value.value or RuntimeError(str(value)))
         else:
             future.set_result(value)
 

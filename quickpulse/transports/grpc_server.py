@@ -16,8 +16,17 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from quickpulse.errors import ListenError, SettingsError
+from quickpulse.events import Event
 from quickpulse.interfaces import ITransportService
-from quickpulse.transports.grpc_calls import DRAINING, SERVICE, Draining, OpenStream, OpenStreams, StreamCalls, UnaryCalls
+from quickpulse.transports.grpc_calls import (
+    DRAINING,
+    SERVICE,
+    Draining,
+    OpenStream,
+    OpenStreams,
+    StreamCalls,
+    UnaryCalls,
+)
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
@@ -36,7 +45,7 @@ SEVERED_SECONDS = 1.0
 """Of the drain's time, kept for cutting what has not ended by itself."""
 
 REFLECTION_SERVICES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
-"""v1alpha is all that grpcio-reflection knows; v1 has the same messages, field by field, and newer clients ask for it."""
+"""grpcio-reflection knows v1alpha only; v1, which newer clients ask for, has the same messages field by field."""
 
 
 class GrpcServer(Service):
@@ -63,7 +72,7 @@ class GrpcServer(Service):
         self._max_message_bytes = max_message_bytes
         self._health = _Health(self._streams)
         self._server: Any = None
-        self._listening: Deferred[None] = Deferred()
+        self._listening = Event()
 
     def startService(self) -> None:
         """Bind, and start serving in the loop's next turn.
@@ -77,13 +86,11 @@ class GrpcServer(Service):
         asyncio.set_event_loop(self._loop)  # Python 3.12 and newer forget it in a daemon's child
         self._server = self._make_server()
         self._bind()
-        self._run(self._start()).chainDeferred(self._listening)
+        self._run(self._start()).addCallbacks(self._listening.happened, self._listening.failed)
 
     def when_listening(self) -> Deferred[None]:
         """Fires when calls are accepted."""
-        waiter: Deferred[None] = Deferred()
-        self._listening.addBoth(lambda result: waiter.callback(result) or result)
-        return waiter
+        return self._listening.wait()
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Say GOAWAY, let running calls end, interrupt waiting streams with UNAVAILABLE."""
@@ -221,12 +228,14 @@ def loop_of(reactor: Any) -> asyncio.AbstractEventLoop:
     loop: asyncio.AbstractEventLoop | None = getattr(reactor, "_asyncioEventloop", None)
     if loop is None:
         kind = type(reactor).__name__
-        raise SettingsError(f"gRPC needs the asyncio reactor, not {kind}: leave --reactor out, or give --reactor=asyncio")
+        raise SettingsError(
+            f"gRPC needs the asyncio reactor, not {kind}: leave --reactor out, or give --reactor=asyncio"
+        )
     return loop
 
 
 def _reason(error: RuntimeError) -> str:
-    """grpcio's text with the system's word in front, where it has one."""
+    """Grpcio's text with the system's word in front, where it has one."""
     text = str(error)
     for known in ("Address already in use", "Permission denied", "Cannot assign requested address"):
         if known in text:

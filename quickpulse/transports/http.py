@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -96,7 +98,7 @@ class _CountedConnection(ProtocolWrapper):
         self.factory.counts.sent_bytes += sum(map(len, data))
         super().writeSequence(data)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended."""
         self.factory.counts.closed()
         super().connectionLost(reason)

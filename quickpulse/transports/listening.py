@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.python.failure import Failure
 
 from quickpulse.errors import ListenError, SettingsError
+from quickpulse.events import Event
 
 BACKLOG = 65_535
-"""Connections that may wait to be accepted; the kernel lowers it to its own maximum. 50, Twisted's default, drops bursts."""
+"""Connections that may wait to be accepted; the kernel lowers it to its maximum. Twisted's 50 drops bursts."""
 
 
 def make_endpoint(reactor: Any, option: str, endpoint: str | None, host: str, port: int) -> IStreamServerEndpoint:
@@ -27,9 +29,10 @@ def make_endpoint(reactor: Any, option: str, endpoint: str | None, host: str, po
         kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
         return kind(reactor, port, backlog=BACKLOG, interface=host)
     try:
-        return serverFromString(reactor, endpoint)
+        described: IStreamServerEndpoint = serverFromString(reactor, endpoint)
     except Exception as error:  # each kind of endpoint has its own way to refuse its arguments
         raise SettingsError(f"{option} {endpoint!r}: {type(error).__name__}: {error}") from error
+    return described
 
 
 def listen_now(endpoint: IStreamServerEndpoint, factory: IProtocolFactory, where: str) -> Deferred[IListeningPort]:
@@ -40,8 +43,14 @@ def listen_now(endpoint: IStreamServerEndpoint, factory: IProtocolFactory, where
     :raises ListenError: the address cannot be listened on.
     """
     failures: list[Failure] = []
-    listening: Deferred[IListeningPort] = endpoint.listen(factory).addErrback(failures.append)
+
+    def failed(failure: Failure) -> Failure:
+        failures.append(failure)
+        return failure
+
+    listening: Deferred[IListeningPort] = endpoint.listen(factory).addErrback(failed)
     if failures:
+        listening.addErrback(lambda _: None)
         raise ListenError(f"{where}: {reason_of(failures[0].value)}") from failures[0].value
     return listening
 
@@ -55,7 +64,7 @@ def reason_of(error: BaseException | None) -> str:
 
 def address_text(port: IListeningPort) -> str:
     """The address that a port listens on, for people: 127.0.0.1:8081, [::1]:8081, unix:/run/queue.sock."""
-    address = port.getHost()
+    address: Any = port.getHost()
     if hasattr(address, "port"):
         host = f"[{address.host}]" if ":" in address.host else address.host
         return f"{host}:{address.port}"
@@ -76,7 +85,7 @@ class ListeningService(Service):
         self.addresses: list[str] = []
         self._endpoint = endpoint
         self._where = where
-        self._listening: Deferred[None] = Deferred()
+        self._listening = Event()
         self._port: IListeningPort | None = None
 
     def startService(self) -> None:
@@ -86,13 +95,11 @@ class ListeningService(Service):
         """
         super().startService()
         listening = listen_now(self._endpoint, self.factory, self._where)
-        listening.addCallback(self._listens).chainDeferred(self._listening)
+        listening.addCallback(self._listens).addCallbacks(self._listening.happened, self._listening.failed)
 
     def when_listening(self) -> Deferred[None]:
         """Fires when connections are accepted."""
-        waiter: Deferred[None] = Deferred()
-        self._listening.addBoth(lambda result: waiter.callback(result) or result)
-        return waiter
+        return self._listening.wait()
 
     def stopService(self) -> Deferred[None]:
         """Listen no more and cut what is open; `drain` comes first where order is wanted."""
@@ -103,7 +110,10 @@ class ListeningService(Service):
     def stop_listening(self) -> Deferred[None]:
         """Close the listening socket; open connections stay."""
         port, self._port = self._port, None
-        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(lambda: None)
+        if port is None:
+            return succeed(None)
+        stopped: Deferred[None] = maybeDeferred(cast("Callable[[], Any]", port.stopListening))
+        return stopped
 
     def abort_all(self) -> None:
         """Cut what is open."""

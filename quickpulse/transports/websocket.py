@@ -191,7 +191,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self.factory.closed(self)
 
     def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
-        """autobahn found a fault of the peer's: count it, then close with `code`."""
+        """Autobahn found a fault of the peer's: count it, then close with `code`."""
         if not self.failedByMe:
             self.factory.traffic.refused("message_too_large" if code == MESSAGE_TOO_BIG else "bad_request")
         super()._fail_connection(code, reason)
@@ -310,7 +310,12 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
     noisy = False
 
     def __init__(
-        self, reactor: Any, queue: Any, traffic: ITraffic, max_message_bytes: int, allow_origin: tuple[str, ...]
+        self,
+        reactor: Any,
+        queue: Any,
+        traffic: ITraffic,
+        max_message_bytes: int,
+        allow_origin: tuple[str, ...],
     ) -> None:
         super().__init__(reactor=reactor, server="QuickPulse")
         self._batched_timer = _Timer(reactor)  # autobahn's own would run on the global reactor
@@ -359,7 +364,7 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         for connection in list(self.connections):
             connection.drain(seconds)
         deadline = self.reactor.callLater(seconds, self.abort_all)
-        return done.addBoth(lambda _: deadline.active() and deadline.cancel() or None)
+        return done.addBoth(lambda _: (deadline.active() and deadline.cancel()) or None)
 
     def abort_all(self) -> None:
         """Cut what is still open."""

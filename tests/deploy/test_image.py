@@ -104,7 +104,5 @@ class WheelTests(TestCase):
         metadata = (ROOT / "pyproject.toml").read_text()
         listed = re.search(r"(?ms)^packages = \[(.*?)^\]", metadata)
         assert listed is not None
-        there = {
-            ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "quickpulse").rglob("*.py")
-        }
+        there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "quickpulse").rglob("*.py")}
         self.assertEqual(there - set(re.findall(r'"([\w.]+)"', listed[1])), set())

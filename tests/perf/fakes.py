@@ -178,9 +178,7 @@ class FakeGrpcServer(FakeServer, rpc.MessageQueueServicer):
         """As the contract has it."""
         await self._answer_or_hang()
         taken = self.queue.take()
-        return (
-            pb.ConsumeResponse(error="queue is empty") if taken is None else pb.ConsumeResponse(payload=taken)
-        )
+        return pb.ConsumeResponse(error="queue is empty") if taken is None else pb.ConsumeResponse(payload=taken)
 
     async def StreamMessages(self, request_iterator, context):  # type: ignore[no-untyped-def]
         """As the contract has it."""
@@ -190,9 +188,7 @@ class FakeGrpcServer(FakeServer, rpc.MessageQueueServicer):
                 yield pb.StreamMessage(error="queue is full")
                 continue
             taken = self.queue.take()
-            yield (
-                pb.StreamMessage(error="queue is empty") if taken is None else pb.StreamMessage(payload=taken)
-            )
+            yield (pb.StreamMessage(error="queue is empty") if taken is None else pb.StreamMessage(payload=taken))
 
     async def _answer_or_hang(self) -> None:
         if self.queue.is_silent():

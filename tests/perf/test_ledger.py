@@ -64,9 +64,7 @@ class LedgerTests(LedgerCase):
         self.publish(0, 3)
         self.receive(0, (0, 0), (0, 1), (0, 0), (0, 2), (0, 2))
         totals = self.ledger.totals()
-        self.assertEqual(
-            (totals.duplicated, totals.out_of_order, totals.delivered, totals.received), (2, 0, 3, 5)
-        )
+        self.assertEqual((totals.duplicated, totals.out_of_order, totals.delivered, totals.received), (2, 0, 3, 5))
 
     def test_order_is_of_one_producer_at_one_receiver(self) -> None:
         """Producers may interleave, and receivers run beside each other."""

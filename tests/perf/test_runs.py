@@ -111,9 +111,7 @@ class RunsMixin:
         run = self.run_with(queue, "--in-turn")
         self.assertEqual(run.status, 0, run.errors)
         counts = run.result["counts"]
-        answers = (
-            (30, 170, 30) if self.mode != "grpc_stream" else (200, 0, 200)
-        )  # a stream's answers take at once
+        answers = (30, 170, 30) if self.mode != "grpc_stream" else (200, 0, 200)  # a stream's answers take at once
         self.assertEqual((counts["acknowledged"], counts["refused"], counts["received"]), answers)
 
     def test_refusals_alone_are_no_fault(self) -> None:

@@ -16,9 +16,7 @@ from tests.perf.running import ROOT, RUN_SECONDS, Run, run_perf
 
 def run_spawning(mode: str, *arguments: str) -> Run:
     """A short run with a server of its own."""
-    return run_perf(
-        "--mode", mode, "--json", "--messages", "2000", "--producers", "2", "--consumers", "2", *arguments
-    )
+    return run_perf("--mode", mode, "--json", "--messages", "2000", "--producers", "2", "--consumers", "2", *arguments)
 
 
 class SpawnTests(unittest.TestCase):
@@ -30,9 +28,7 @@ class SpawnTests(unittest.TestCase):
             run = run_spawning(mode)
             self.assertEqual(run.status, 0, run.errors)
             result = run.result
-            self.assertEqual(
-                (result["mode"], result["spawned"], result["server_exit_status"]), (mode, True, 0)
-            )
+            self.assertEqual((result["mode"], result["spawned"], result["server_exit_status"]), (mode, True, 0))
             self.assertEqual((result["counts"]["delivered"], result["counts"]["lost"]), (2000, 0))
             self.assertEqual(result["server_counters"], {"enqueued": 2000, "dequeued": 2000})
             self.assertGreater(result["server_cpu_share"], 0)
@@ -73,9 +69,7 @@ class SpawnTests(unittest.TestCase):
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
             children = psutil.Process(pid).children()
-            if children and any(
-                each.status == psutil.CONN_ESTABLISHED for each in children[0].net_connections()
-            ):
+            if children and any(each.status == psutil.CONN_ESTABLISHED for each in children[0].net_connections()):
                 return children
             time.sleep(0.05)
         raise AssertionError("no server was started")

@@ -68,9 +68,7 @@ class ServerFrameTests(unittest.TestCase):
         for size in SIZES:
             sent = self.serialized(b"x" * size)
             self.assertEqual(frames.frame_bytes(sent), len(sent))
-            self.assertEqual(
-                list(frames.server_frames(sent)), [(True, frames.BINARY, b"x" * size, len(sent))]
-            )
+            self.assertEqual(list(frames.server_frames(sent)), [(True, frames.BINARY, b"x" * size, len(sent))])
 
     def test_size_is_more_than_there_is_while_unknown(self) -> None:
         """So that the caller waits for more."""

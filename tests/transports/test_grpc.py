@@ -350,7 +350,10 @@ class LateTests(ServiceTestCase):
         service, queue, stub = self.late("grpc")
 
         async def talk():
-            for method, request in ((stub.Produce, ProduceRequest(payload=b"a")), (stub.Consume, ConsumeRequest())):
+            for method, request in (
+                (stub.Produce, ProduceRequest(payload=b"a")),
+                (stub.Consume, ConsumeRequest()),
+            ):
                 task = asyncio.ensure_future(error_of(method(request)))
                 await until(lambda: queue.waiting)
                 queue.fail()
@@ -485,12 +488,18 @@ class ListeningTests(ServiceTestCase):
 
     def test_endpoints_that_grpcio_cannot_take(self) -> None:
         """One line that names the option."""
-        for text in ("systemd:domain=INET:name=grpc", "tcp:none", "ssl:443:privateKey=/nonexistent.pem", "ssl:443", "tcp:"):
+        for text in (
+            "systemd:domain=INET:name=grpc",
+            "tcp:none",
+            "ssl:443:privateKey=/nonexistent.pem",
+            "ssl:443",
+            "tcp:",
+        ):
             error = self.assertRaises(SettingsError, read_endpoint, "--grpc-endpoint", text)
             self.assertTrue(str(error).startswith("--grpc-endpoint"), error)
             self.assertNotIn("\n", str(error))
 
     def test_another_reactor_is_refused(self) -> None:
-        """grpcio's asyncio server would hang there."""
+        """Grpcio's asyncio server would hang there."""
         error = self.assertRaises(SettingsError, loop_of, object())
         self.assertIn("--reactor=asyncio", str(error))

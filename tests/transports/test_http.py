@@ -72,7 +72,9 @@ class PagesTests(ServiceTestCase):
     def test_openmetrics_by_accept(self):
         """Prometheus asks for it."""
         _, address = self.serve()
-        _, headers, body = yield ask(address, "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        _, headers, body = yield ask(
+            address, "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+        )
         self.assertTrue(headers["Content-Type"].startswith("application/openmetrics-text"))
         self.assertTrue(body.endswith("# EOF\n"))
 
@@ -191,9 +193,9 @@ class EndpointTests(ServiceTestCase):
         """What systemd hands over is a listening socket by its number; the asyncio reactor adopts it."""
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
-        where = "%s:%d" % sock.getsockname()
+        host, port = sock.getsockname()
         factory = self.start("ws").http.factory
         adopted = HttpServer(AdoptedStreamServerEndpoint(reactor, sock.detach(), socket.AF_INET), "systemd", factory)
         adopted.startService()
         self.addCleanup(adopted.stopService)
-        self.assertEqual(adopted.addresses, [where])
+        self.assertEqual(adopted.addresses, [f"{host}:{port}"])

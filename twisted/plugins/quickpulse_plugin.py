@@ -2,4 +2,6 @@
 
 from twisted.application.service import ServiceMaker
 
-quickpulse = ServiceMaker("QuickPulse", "quickpulse.tap", "An in-memory message queue over WebSocket or gRPC", "quickpulse")
+quickpulse = ServiceMaker(
+    "QuickPulse", "quickpulse.tap", "An in-memory message queue over WebSocket or gRPC", "quickpulse"
+)
