@@ -109,6 +109,10 @@ class Lifecycle(Service):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: self._reactor.callFromThread(self.signalled, number))
 
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+            # twistd rotates its log file at this signal; without a log file it would end the process.
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
     def signalled(self, number: int) -> None:
         """Drain at the first signal; stop at the second."""
         name = signal.Signals(number).name

@@ -106,7 +106,7 @@ class QuickPulseService(MultiService):
         return reasons
 
     def _make_http(self, reactor: Any) -> HttpServer:
-        sources: list[Any] = [TrafficCollector(self.traffic, __version__, self.settings.mode)]
+        sources: list[Any] = [TrafficCollector(self.traffic, __version__, self.settings.mode, self.queue.capacity)]
         if IMetricsSource.providedBy(self.metrics):
             sources.insert(0, self.metrics)
         site = HttpSite(reactor, self.traffic, make_registry(*sources), self.status, self.unready)

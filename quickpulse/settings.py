@@ -7,6 +7,7 @@ command line's help, the environment's names and the README's table follow from 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +181,10 @@ _BY_VARIABLE = {option.variable: option for option in OPTIONS}
 _MODE_VARIABLE = ENVIRONMENT_PREFIX + "MODE"
 
 
+_SERVICE_LINK = re.compile(r"QUICKPULSE_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP)\w*)?)")
+"""What Kubernetes puts into every container beside a Service that is called quickpulse; no setting, and no mistake."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that the service is built from; the fields are documented in `OPTIONS`, field by field."""
@@ -265,5 +270,7 @@ def _value(option: Option, flag: str | None, environment: Mapping[str, str]) -> 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = [*_BY_VARIABLE, _MODE_VARIABLE]
     for variable in environment:
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in known:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or _SERVICE_LINK.fullmatch(variable):
+            continue
+        if variable not in known:
             raise SettingsError(f"unknown environment variable {variable}{suggest(variable, known)}")

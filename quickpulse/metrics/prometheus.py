@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterator
 from itertools import accumulate
@@ -76,16 +77,22 @@ _TRANSPORT_FAMILIES: tuple[tuple[type[CounterMetricFamily | GaugeMetricFamily], 
 )
 
 
+UNKNOWN_TO_GRPCIO = ("connections_open", "connections_total")
+"""grpcio does not show its connections: no number is better than a wrong one."""
+
+
 class TrafficCollector(Collector):
     """The transports' counts as metric families.
 
     :param traffic: where the transports count.
     :param version: the package's version, for quickpulse_build_info.
     :param mode: the mode that is served, likewise.
+    :param capacity: most messages that the queue holds; `None` is unbounded, and shows as +Inf.
     """
 
-    def __init__(self, traffic: Traffic, version: str, mode: str) -> None:
+    def __init__(self, traffic: Traffic, version: str, mode: str, capacity: int | None) -> None:
         self._traffic = traffic
+        self._capacity = math.inf if capacity is None else capacity
         self._build = {"version": version, "mode": mode, "python": platform.python_version()}
 
     def collect(self) -> Iterator[Metric]:
@@ -93,6 +100,8 @@ class TrafficCollector(Collector):
         traffic = self._traffic
         for family, name, text, attribute in _TRANSPORT_FAMILIES:
             values = {transport: getattr(counts, attribute) for transport, counts in traffic.transports.items()}
+            if attribute in UNKNOWN_TO_GRPCIO:
+                del values["grpc"]
             yield _labelled(family, name, text, "transport", values)
         yield _labelled(
             CounterMetricFamily,
@@ -101,6 +110,7 @@ class TrafficCollector(Collector):
             "reason",
             traffic.refused_total,
         )
+        yield GaugeMetricFamily(PREFIX + "queue_capacity", "Most messages that the queue holds.", value=self._capacity)
         yield CounterMetricFamily(
             PREFIX + "undelivered",
             "Messages taken for a connection that ended before they were on their way.",

@@ -30,6 +30,8 @@ def make_endpoint(reactor: Any, option: str, endpoint: str | None, host: str, po
         return kind(reactor, port, backlog=BACKLOG, interface=host)
     try:
         described: IStreamServerEndpoint = serverFromString(reactor, endpoint)
+    except KeyError as error:
+        raise SettingsError(f"{option} {endpoint!r}: systemd handed over no socket that is called {error}") from error
     except Exception as error:  # each kind of endpoint has its own way to refuse its arguments
         raise SettingsError(f"{option} {endpoint!r}: {type(error).__name__}: {error}") from error
     return described

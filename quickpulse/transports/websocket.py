@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from quickpulse.errors import QueueFull
 from quickpulse.transports.flow import Deliveries, ReadGate, unacknowledged_bytes
-from quickpulse.wire.origin import REFUSAL, is_origin_allowed
+from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ PING_SECONDS = 25
 PING_TIMEOUT_SECONDS = 50
 """Two pings missed."""
 
+UPGRADE_REQUIRED = 426
+
+NO_SUCH_PATH = f"no such path; there are {' and '.join(ENDPOINTS)}"
+
 _HANDSHAKE_REFUSALS = {403: "forbidden_origin", 404: "not_found"}
 
 
@@ -60,6 +64,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionMade(self) -> None:
         """A connection was accepted; the handshake comes next."""
         self._requests: list[bytes] = []
+        self._origins: list[str] = []
         self._is_waiting = self._is_lost = False
         self._postponed: list[Callable[[], None]] = []
         self._endpoint: Endpoint = ENDPOINTS["/ws/consume"]
@@ -72,9 +77,9 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def onConnect(self, request: ConnectionRequest) -> None:
         """Choose the endpoint by the path, and apply the Origin rule."""
         if request.path not in ENDPOINTS:
-            raise ConnectionDeny(404, f"no such path; there are {' and '.join(ENDPOINTS)}")
-        headers = request.headers
-        if not is_origin_allowed(headers.get("origin"), headers.get("host"), self.factory.allow_origin):
+            raise ConnectionDeny(404, NO_SUCH_PATH)
+        host, allowed = request.headers.get("host"), self.factory.allow_origin
+        if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
             raise ConnectionDeny(403, REFUSAL)
         self._endpoint = ENDPOINTS[request.path]
 
@@ -93,6 +98,14 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             self.failHandshake("request header is too large", 431)
             return
         self._dataReceived(data)
+
+    def processHandshake(self) -> None:
+        """Take the Origin out before autobahn reads the request: the rule for it is ours."""
+        end = self.data.find(b"\r\n\r\n") + 4
+        if end >= 4:
+            self._origins, head = take_origin(self.data[:end])
+            self.data = head + self.data[end:]
+        super().processHandshake()
 
     def consumeData(self) -> None:
         """Parse what is buffered, then answer all of it."""
@@ -144,6 +157,8 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Count why, and refuse."""
+        if code == UPGRADE_REQUIRED and self.http_request_path not in ENDPOINTS:
+            code, reason = 404, NO_SUCH_PATH
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
         super().failHandshake(reason, code, responseHeaders)
 
@@ -329,6 +344,7 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         self.setProtocolOptions(
             maxMessagePayloadSize=max_message_bytes,
             maxFramePayloadSize=max_message_bytes,
+            versions=[13],  # RFC 6455; the drafts before it have another Origin header
             failByDrop=False,  # a dropped connection has no close code
             echoCloseCodeReason=True,
             openHandshakeTimeout=OPEN_TIMEOUT_SECONDS,

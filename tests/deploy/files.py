@@ -46,7 +46,7 @@ def dashboard() -> dict[str, Any]:
 
 def exposed_names() -> set[str]:
     """Every sample name that a server shows on /metrics."""
-    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws"))
+    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws", 1))
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
 

@@ -187,6 +187,19 @@ class HandshakeTests(SynchronousTestCase):
         body = self.refused(it, it.handshake("Origin: http://evil.example"), 403, "forbidden_origin")
         self.assertIn(b"--allow-origin", body)
 
+    def test_odd_origins_are_403_and_can_be_admitted(self) -> None:
+        """null, a file and nonsense are other pages like any; so is one among several."""
+        for lines in (
+            ["Origin: null"],
+            ["origin:file:///a.html"],
+            ["Origin: ://["],
+            ["Origin: http://queue.example", "Origin: null"],
+        ):
+            it = Conversation()
+            self.refused(it, it.handshake(*lines), 403, "forbidden_origin")
+            Conversation(allow_origin=("*",)).open(*lines)
+        Conversation(allow_origin=("null",)).open("Origin: null")
+
     def test_a_page_of_the_same_host_is_served(self) -> None:
         """Whatever its port."""
         Conversation().open("Origin: http://queue.example:3000")
@@ -211,6 +224,17 @@ class HandshakeTests(SynchronousTestCase):
         """A browser that opens the address is told to upgrade."""
         it = Conversation()
         self.refused(it, b"GET /ws/publish HTTP/1.1\r\nHost: a\r\n\r\n", 426, "bad_request")
+
+    def test_a_plain_get_of_another_path_is_404(self) -> None:
+        """There is nothing to upgrade."""
+        it = Conversation()
+        self.refused(it, b"GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not_found")
+
+    def test_only_the_standard_version(self) -> None:
+        """Drafts of the protocol are refused with the version that is spoken."""
+        it = Conversation()
+        self.refused(it, it.handshake().replace(b"Version: 13", b"Version: 8"), 400, "bad_request")
+        self.assertIn(b"Sec-WebSocket-Version: 13", it.written())
 
     def test_a_header_without_end_is_bounded(self) -> None:
         """More than 16 KiB of header are refused, not gathered."""
