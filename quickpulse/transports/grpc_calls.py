@@ -23,6 +23,7 @@ from quickpulse._generated.messagequeue_pb2 import (
 )
 from quickpulse.errors import MessageTooLarge, QueueEmpty, QueueError, QueueFull, QueueUnavailable
 from quickpulse.messages import Item, payload_of
+from quickpulse.wire.grpc.payloads import read_payload, write_payload
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
@@ -85,21 +86,42 @@ class Draining(Exception):  # noqa: N818 - an event, not an error
     """The server ends this stream."""
 
 
-def parser(message: Any) -> Callable[[bytes], Any]:
-    """A request deserializer that gives None for what is no such message.
+def parser(message: Any) -> Callable[[bytes], bytes | None]:
+    """A request deserializer that gives the payload, or None for what is no such message.
 
     grpcio would log a traceback and answer UNKNOWN if it raised; the servicer answers INTERNAL instead, as grpc-go
     and grpc-java do.
-    """
-    from_string = message.FromString
 
-    def parse(data: bytes) -> Any:
+    :param message: the generated class, for the forms that `read_payload` leaves to it.
+    """
+
+    def parse(data: bytes) -> bytes | None:
+        payload = read_payload(data)
+        if payload is not None:
+            return payload
         try:
-            return from_string(data)
+            parsed: bytes = message.FromString(data).payload
         except DecodeError:
             return None
+        return parsed
 
     return parse
+
+
+def _consume_parser(data: bytes) -> bytes | None:
+    """ConsumeRequest has no fields; what is in it is unknown, and must still be protobuf."""
+    try:
+        ConsumeRequest.FromString(data)
+    except DecodeError:
+        return None
+    return b""
+
+
+PRODUCED = ProduceResponse(success=True).SerializeToString()
+PRODUCE_FULL = ProduceResponse(success=False, error=FULL).SerializeToString()
+CONSUME_EMPTY = ConsumeResponse(error=EMPTY).SerializeToString()
+STREAM_FULL = StreamMessage(error=FULL).SerializeToString()
+STREAM_EMPTY = StreamMessage(error=EMPTY).SerializeToString()
 
 
 class _Calls:
@@ -119,17 +141,11 @@ class _Calls:
         self._streams = streams
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
-        """Method name to handler, for a generic handler of `SERVICE`."""
+        """Method name to handler, for a generic handler of `SERVICE`. Requests are payloads, answers are bytes."""
         return {
-            "Produce": grpc.unary_unary_rpc_method_handler(
-                self.Produce, parser(ProduceRequest), ProduceResponse.SerializeToString
-            ),
-            "Consume": grpc.unary_unary_rpc_method_handler(
-                self.Consume, parser(ConsumeRequest), ConsumeResponse.SerializeToString
-            ),
-            "StreamMessages": grpc.stream_stream_rpc_method_handler(
-                self.StreamMessages, StreamMessage.FromString, StreamMessage.SerializeToString
-            ),
+            "Produce": grpc.unary_unary_rpc_method_handler(self.Produce, parser(ProduceRequest)),
+            "Consume": grpc.unary_unary_rpc_method_handler(self.Consume, _consume_parser),
+            "StreamMessages": grpc.stream_stream_rpc_method_handler(self.StreamMessages, parser(StreamMessage)),
         }
 
     async def Produce(self, request: Any, context: Any) -> Any:
@@ -148,15 +164,14 @@ class _Calls:
         self._traffic.refused("unimplemented")
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
 
-    async def _check(self, request: Any, context: Any) -> None:
-        """End the call when the request is no protobuf, or its payload is too long."""
-        if request is None:
+    async def _refuse(self, payload: bytes | None, context: Any) -> None:
+        """End the call, whose request is no protobuf (None) or has too long a payload."""
+        if payload is None:
             self._traffic.refused("bad_request")
             await context.abort(grpc.StatusCode.INTERNAL, "the request is not a valid protobuf message")
-        size_bytes = len(request.payload)
-        if size_bytes > self._max_message_bytes:
+        else:
             self._traffic.refused("message_too_large")
-            error = MessageTooLarge(size_bytes, self._max_message_bytes)
+            error = MessageTooLarge(len(payload), self._max_message_bytes)
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
 
     async def _unavailable(self, context: Any) -> None:
@@ -165,45 +180,41 @@ class _Calls:
         self._traffic.refused("queue_unavailable")
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(QueueUnavailable()))
 
-    def _full(self) -> str:
-        self._traffic.refused("queue_full")
-        return FULL
-
 
 class UnaryCalls(_Calls):
     """Mode grpc: Produce and Consume."""
 
-    async def Produce(self, request: Any, context: Any) -> Any:
+    async def Produce(self, payload: bytes | None, context: Any) -> Any:
         """Put one message in; a full queue is an answer, not an error of the call."""
-        if request is None or len(request.payload) > self._max_message_bytes:
-            await self._check(request, context)
-        payload = request.payload
+        if payload is None or len(payload) > self._max_message_bytes:
+            return await self._refuse(payload, context)
         self._counts.received_bytes += len(payload)
         try:
             result = self._queue.enqueue(payload)
             if result is not None:
                 await at_leisure(result)
         except QueueFull:
-            return ProduceResponse(success=False, error=self._full())
+            self._traffic.refused("queue_full")
+            return PRODUCE_FULL
         except Exception:
             await self._unavailable(context)
-        return ProduceResponse(success=True)
+        return PRODUCED
 
-    async def Consume(self, request: Any, context: Any) -> Any:
+    async def Consume(self, request: bytes | None, context: Any) -> Any:
         """Take the oldest message; an empty queue is an answer, not an error of the call."""
         if request is None:
-            await self._check(request, context)
+            return await self._refuse(request, context)
         try:
             result = self._queue.dequeue()
             if isinstance(result, Deferred):
                 result = await at_leisure(result, self._lost)
         except QueueEmpty:
-            return ConsumeResponse(error=EMPTY)
+            return CONSUME_EMPTY
         except Exception:
-            await self._unavailable(context)
+            return await self._unavailable(context)
         payload = payload_of(result)
         self._counts.sent_bytes += len(payload)
-        return ConsumeResponse(payload=payload)
+        return write_payload(payload)
 
     def _lost(self, _item: Item) -> None:
         """The caller went away while the queue was at it."""
@@ -224,19 +235,15 @@ class StreamCalls(_Calls):
     async def _converse(self, stream: OpenStream, context: Any) -> None:
         """The loop of one call. It is the hot path, so it is one function: each await of our own would cost 0.3 us."""
         read, write, queue, streams = context.read, context.write, self._queue, self._streams
-        counts = self._counts
+        counts, longest = self._counts, self._max_message_bytes
         while not streams.is_draining:
             stream.is_reading = True
-            try:
-                request = await read()
-            except DecodeError:
-                request = None
+            payload = await read()
             stream.is_reading = False
-            if request is EOF:
+            if payload is EOF:
                 return
-            if request is None or len(request.payload) > self._max_message_bytes:
-                await self._check(request, context)
-            payload = request.payload
+            if payload is None or len(payload) > longest:
+                await self._refuse(payload, context)
             counts.received_bytes += len(payload)
             try:
                 taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
@@ -245,16 +252,23 @@ class StreamCalls(_Calls):
             except Exception:
                 await self._unavailable(context)
             if not taken:
-                await write(StreamMessage(error=self._full() if payload else EMPTY))
+                await write(self._nothing(payload))
                 continue
-            payload = payload_of(taken[0])
+            answer = payload_of(taken[0])
             try:
-                await write(StreamMessage(payload=payload))
+                await write(write_payload(answer))
             except BaseException:  # the call ended with the message in our hands
                 self._lost(taken)
                 raise
-            counts.sent_bytes += len(payload)
+            counts.sent_bytes += len(answer)
         raise Draining
+
+    def _nothing(self, payload: bytes) -> bytes:
+        """The answer where nothing was taken."""
+        if not payload:
+            return STREAM_EMPTY
+        self._traffic.refused("queue_full")
+        return STREAM_FULL
 
     def _lost(self, taken: list[Item]) -> None:
         self._traffic.undelivered(len(taken))

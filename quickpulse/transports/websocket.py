@@ -60,6 +60,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     """
 
     factory: WsFactory
+    data: bytes  # autobahn's: what was received and not parsed yet
 
     def connectionMade(self) -> None:
         """A connection was accepted; the handshake comes next."""

@@ -1,0 +1,1 @@
+"""gRPC logic that knows no I/O."""
