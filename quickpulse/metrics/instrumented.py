@@ -124,7 +124,10 @@ class InstrumentedQueue:
             raise
         if isinstance(taken, Deferred):
             return self._later(taken, self._report_exchanged, started)
-        return self._report_exchanged(taken, started)
+        now, count = self._clock(), len(taken)
+        self._record(now, count, count, now - started)
+        self.last_failure = None
+        return taken
 
     def _report_one_enqueued(self, _: None, started: float) -> None:
         self._report_enqueued(1, started)

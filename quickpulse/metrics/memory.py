@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,13 +17,13 @@ from quickpulse.interfaces import IBatchMetrics, IMetricsCollector
 LATENCY_BOUNDS_SECONDS = tuple(0.0001 * 2**i for i in range(16))
 """Upper bounds of the latency buckets: 0.1 ms, each double the one before, up to 3.3 s; what is over has its own."""
 
+FASTEST_SECONDS = LATENCY_BOUNDS_SECONDS[0]
+
 WINDOW_SECONDS = 1.0
 """What "in the last second" means."""
 
-SLOTS_PER_SECOND = 20
-"""50 ms each: the gauge is at most 5 % stale, and counting stays one addition."""
-
-RING_SLOTS = int(WINDOW_SECONDS * SLOTS_PER_SECOND) + 1
+SAMPLE_SECONDS = 0.05
+"""How often the counts are remembered: the throughput gauges are at most 5 % off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class MetricsSnapshot:
 class DefaultMetrics:
     """Counts in plain integers, under one lock, for any number of threads.
 
-    Throughput is kept in a ring of slots, each the messages of 50 ms: the running one and a full window before it.
+    For the throughput, the counts are remembered when something is counted and 50 ms have gone by since the last time;
+    what was counted in the last second is what came after the oldest of these samples that is in it.
 
     :param clock: seconds that never go back; given by tests.
     """
@@ -52,39 +55,32 @@ class DefaultMetrics:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._enqueued = self._dequeued = self._slot = 0
+        self._enqueued = self._dequeued = 0
         self._read_depth: Callable[[], int] = lambda: 0
-        self._enqueued_in_slot = [0] * RING_SLOTS
-        self._dequeued_in_slot = [0] * RING_SLOTS
+        self._samples: deque[tuple[float, int, int]] = deque()
+        self._next_sample = -math.inf
         self._latency_counts = [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
         self._latency_sum_seconds = 0.0
 
     def record_batch(self, now: float, enqueued: int, dequeued: int, seconds: float) -> None:
         """Count a batch: one call and one lock, because this is on the way of every message."""
-        slot = int(now * SLOTS_PER_SECOND)
         with self._lock:
-            if slot > self._slot:
-                self._advance(slot)
+            if now >= self._next_sample:
+                self._sample(now)
+            self._dequeued += dequeued
             if enqueued:
                 self._enqueued += enqueued
-                self._enqueued_in_slot[slot % RING_SLOTS] += enqueued
-                self._latency_counts[bisect_left(LATENCY_BOUNDS_SECONDS, seconds)] += enqueued
+                bucket = bisect_left(LATENCY_BOUNDS_SECONDS, seconds) if seconds > FASTEST_SECONDS else 0
+                self._latency_counts[bucket] += enqueued
                 self._latency_sum_seconds += seconds * enqueued
-            if dequeued:
-                self._dequeued += dequeued
-                self._dequeued_in_slot[slot % RING_SLOTS] += dequeued
 
     def increment_enqueue(self, count: int = 1) -> None:
         """Count accepted messages."""
-        with self._lock:
-            self._enqueued += count
-            self._enqueued_in_slot[self._now()] += count
+        self._count(count, 0)
 
     def increment_dequeue(self, count: int = 1) -> None:
         """Count messages taken out."""
-        with self._lock:
-            self._dequeued += count
-            self._dequeued_in_slot[self._now()] += count
+        self._count(0, count)
 
     def observe_enqueue_latency(self, seconds: float, count: int = 1) -> None:
         """Count `count` messages in the bucket of `seconds`."""
@@ -103,14 +99,12 @@ class DefaultMetrics:
     def enqueue_throughput(self) -> float:
         """Messages accepted in the last second."""
         with self._lock:
-            self._now()
-            return sum(self._enqueued_in_slot) / WINDOW_SECONDS
+            return (self._enqueued - self._window_start()[1]) / WINDOW_SECONDS
 
     def dequeue_throughput(self) -> float:
         """Messages taken out in the last second."""
         with self._lock:
-            self._now()
-            return sum(self._dequeued_in_slot) / WINDOW_SECONDS
+            return (self._dequeued - self._window_start()[2]) / WINDOW_SECONDS
 
     def snapshot(self) -> MetricsSnapshot:
         """Everything at one moment."""
@@ -123,15 +117,27 @@ class DefaultMetrics:
                 self._latency_sum_seconds,
             )
 
-    def _now(self) -> int:
-        """Move the ring on to the present and give its place there."""
-        slot = int(self._clock() * SLOTS_PER_SECOND)
-        if slot > self._slot:
-            self._advance(slot)
-        return slot % RING_SLOTS
+    def _count(self, enqueued: int, dequeued: int) -> None:
+        now = self._clock()
+        with self._lock:
+            if now >= self._next_sample:
+                self._sample(now)
+            self._enqueued += enqueued
+            self._dequeued += dequeued
 
-    def _advance(self, slot: int) -> None:
-        """Clear the places between the last slot used and `slot`."""
-        for passed in range(max(self._slot + 1, slot - RING_SLOTS + 1), slot + 1):
-            self._enqueued_in_slot[passed % RING_SLOTS] = self._dequeued_in_slot[passed % RING_SLOTS] = 0
-        self._slot = slot
+    def _sample(self, now: float) -> None:
+        """Remember the counts as they are before what happens now."""
+        self._next_sample = now + SAMPLE_SECONDS
+        self._forget(now)
+        self._samples.append((now, self._enqueued, self._dequeued))
+
+    def _window_start(self) -> tuple[float, int, int]:
+        """The counts as they were a second ago."""
+        now = self._clock()
+        self._forget(now)
+        return self._samples[0] if self._samples else (now, self._enqueued, self._dequeued)
+
+    def _forget(self, now: float) -> None:
+        """Drop the samples that are no longer in the last second."""
+        while self._samples and self._samples[0][0] <= now - WINDOW_SECONDS:
+            self._samples.popleft()

@@ -105,18 +105,14 @@ class MessageQueue:
 
     def exchange_many(self, messages: Sequence[Item]) -> list[Item]:
         """Put each message in and take the oldest for it; end before the first that a bound in bytes forbids."""
+        if len(messages) == 1 and self.capacity_bytes is None:
+            return [self._exchange(messages[0])]
         require_items(messages)
-        count = len(messages)
         with self._lock:
-            items = self._items
-            if self.capacity_bytes is None and len(items) + count <= self.capacity:
-                items.extend(messages)
-                taken = [items.popleft()] if count == 1 else [items.popleft() for _ in range(count)]
-                self._size_bytes += sum(map(len, messages)) - sum(map(len, taken))
-                self._enqueued += count
-                self._dequeued += count
-                return taken
-            taken = []
+            if self.capacity_bytes is None and len(self._items) + len(messages) <= self.capacity:
+                self._put(messages)
+                return self._take(len(messages))
+            taken: list[Item] = []
             for message in messages:
                 if not self._exchange_fits(message):
                     self._refused += 1
@@ -137,6 +133,18 @@ class MessageQueue:
                 dequeued=self._dequeued,
                 refused=self._refused,
             )
+
+    def _exchange(self, message: Item) -> Item:
+        """One exchange where no bound in bytes can forbid it: over gRPC this is the hot path."""
+        if type(message) not in ITEM_TYPES:
+            require_items((message,))
+        with self._lock:
+            self._items.append(message)  # one more than the capacity for a moment that nobody sees
+            item = self._items.popleft()
+            self._size_bytes += len(message) - len(item)
+            self._enqueued += 1
+            self._dequeued += 1
+        return item
 
     def _fitting(self, messages: Sequence[Item], size_bytes: int) -> int:
         """How many of `messages`, together `size_bytes` long, fit from the first on."""

@@ -9,6 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from quickpulse._generated.messagequeue_pb2 import StreamMessage
 from quickpulse.wire.grpc.payloads import read_payload, write_payload
 
+
+def short(data: bytes) -> bytes | None:
+    """What is read without protobuf, or None."""
+    return read_payload(data, lambda _: None)
+
+
 SIZES = (0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152)
 
 
@@ -25,24 +31,24 @@ class PayloadTests(SynchronousTestCase):
         """What was written comes back, without protobuf's help."""
         for size in SIZES:
             payload = b"x" * size
-            self.assertEqual(read_payload(write_payload(payload)), payload)
+            self.assertEqual(short(write_payload(payload)), payload)
 
     def test_cut_anywhere(self) -> None:
         """A message that ends too early is left to protobuf, which refuses it."""
         data = write_payload(b"x" * 300)
         for cut in range(1, len(data)):
-            self.assertIsNone(read_payload(data[:cut]), cut)
+            self.assertIsNone(short(data[:cut]), cut)
 
     def test_other_forms_are_left_to_protobuf(self) -> None:
         """Another field, the field twice, an endless length."""
         twice = write_payload(b"a") + write_payload(b"b")
         for data in (StreamMessage(error="e").SerializeToString(), twice, b"\x0a", b"\x0a" + b"\xff" * 10, b"\x08\x01"):
-            self.assertIsNone(read_payload(data))
+            self.assertIsNone(short(data))
 
     @given(st.binary(max_size=40))
     def test_never_otherwise_than_protobuf(self, data: bytes) -> None:
         """Whatever the bytes, what is read is what protobuf reads."""
-        payload = read_payload(data)
+        payload = short(data)
         if payload is not None:
             parsed = StreamMessage.FromString(data)
             self.assertEqual((payload, ""), (parsed.payload, parsed.error))

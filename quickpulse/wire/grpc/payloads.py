@@ -1,34 +1,42 @@
 """A protobuf message with nothing but `bytes payload = 1`, read and written without protobuf.
 
 That is what nearly every v0 message is, and over gRPC each one is parsed by itself, so that the general way costs as
-much as the queue. Whatever has another form is left to protobuf: `read_payload` says so with None.
+much as the queue. Whatever has another form is left to protobuf.
 
 Source: https://protobuf.dev/programming-guides/encoding/ (field 1, wire type 2, length as a base-128 varint).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 PAYLOAD_TAG = 0x0A
 """Field number 1, wire type 2 (a length and that many bytes)."""
 
 
-def read_payload(data: bytes) -> bytes | None:
-    """The payload of a message that is that one field, or nothing at all; None for any other form."""
+def read_payload(data: bytes, otherwise: Callable[[bytes], T]) -> bytes | T:
+    """The payload of a message that is that one field, or nothing at all.
+
+    :param otherwise: makes the result of a message that has any other form.
+    """
     size = len(data)
     if size < 2:
-        return None if size else b""
-    if data[0] != PAYLOAD_TAG:
-        return None
+        return otherwise(data) if size else b""
     length = data[1]
+    if data[0] != PAYLOAD_TAG:
+        return otherwise(data)
     if length < 0x80:
-        return data[2:] if length == size - 2 else None
+        return data[2:] if length == size - 2 else otherwise(data)
     length &= 0x7F
     for at in range(2, min(size, 6)):  # five bytes hold more than a gRPC message may have
         byte = data[at]
         length |= (byte & 0x7F) << 7 * (at - 1)
         if byte < 0x80:
-            return data[at + 1 :] if length == size - at - 1 else None
-    return None
+            return data[at + 1 :] if length == size - at - 1 else otherwise(data)
+    return otherwise(data)
 
 
 def write_payload(payload: bytes) -> bytes:
