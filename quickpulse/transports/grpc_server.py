@@ -41,6 +41,9 @@ MIN_PING_MILLISECONDS = 10_000
 MAX_METADATA_BYTES = 16 * 1024
 """The usual limit of HTTP servers for a request's header."""
 
+MAX_PENDING_CALLS = 1_000_000
+"""Calls that may wait for their turn: from 1,000 on grpcio would drop some with CANCELLED, which no client expects."""
+
 SEVERED_SECONDS = 1.0
 """Of the drain's time, kept for cutting what has not ended by itself."""
 
@@ -111,6 +114,8 @@ class GrpcServer(Service):
                 ("grpc.max_receive_message_length", self._max_message_bytes + PROTOBUF_OVERHEAD_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+                ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
                 ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_MILLISECONDS),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_MILLISECONDS),
                 ("grpc.keepalive_permit_without_calls", 1),
