@@ -95,10 +95,9 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         if self.state == self.STATE_CLOSED:
             return
         self.factory.counts.received_bytes += len(data)
-        if self.state == self.STATE_CONNECTING and len(self.data) + len(data) > MAX_HANDSHAKE_BYTES:
-            self.failHandshake("request header is too large", 431)
-            return
         self._dataReceived(data)
+        if self.state == self.STATE_CONNECTING and len(self.data) > MAX_HANDSHAKE_BYTES:
+            self.failHandshake("request header is too large", 431)
 
     def processHandshake(self) -> None:
         """Take the Origin out before autobahn reads the request: the rule for it is ours."""

@@ -127,6 +127,12 @@ class PublishTests(SynchronousTestCase):
         answer = it.say(it.handshake() + client_frame(b"early"))
         self.assertTrue(answer.endswith(b"\r\n\r\n\x81\x02ok"))
 
+    def test_many_messages_right_behind_the_handshake(self) -> None:
+        """The bound on a handshake's size is not on what follows it."""
+        it = Conversation()
+        answer = it.say(it.handshake() + client_frame(b"x" * 1000) * 50)
+        self.assertEqual(server_frames(answer.partition(b"\r\n\r\n")[2]), [OK] * 50)
+
 
 class ConsumeTests(SynchronousTestCase):
     """/ws/consume."""
