@@ -36,7 +36,9 @@ class LoadTests(RealServerTestCase):
         self.assertEqual(counts['quickpulse_enqueue_latency_seconds_bucket{le="+Inf"}'], total)
         self.assertEqual(counts["quickpulse_queue_depth"], 0)
         self.assertEqual(counts["quickpulse_undelivered_total"], 0)
-        refused = {name: count for name, count in counts.items() if name.startswith("quickpulse_requests_refused_total")}
+        refused = {
+            name: count for name, count in counts.items() if name.startswith("quickpulse_requests_refused_total")
+        }
         self.assertEqual({name: count for name, count in refused.items() if count}, {})
 
     def test_ws(self):
