@@ -1,1 +1,1 @@
-"""The server as a process of its own, real sockets, and clients that do not know it. What is tested in memory is elsewhere."""
+"""The server as a process of its own, on real sockets. What can be tested in memory is elsewhere."""

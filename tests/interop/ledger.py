@@ -1,4 +1,4 @@
-"""Unique payloads, and what became of each: one ledger for all clients of a run, in whatever thread. No sockets here."""
+"""Unique payloads, and what became of each: one ledger for all clients of a run. No sockets here."""
 
 from __future__ import annotations
 

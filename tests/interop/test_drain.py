@@ -172,7 +172,7 @@ class AccountTests(RealServerTestCase):
     test_grpc_is_unavailable.todo = "grpcio cancels the calls that wait in its core when the server stops"
 
     def test_grpc_stream(self):
-        """An answer is the acknowledgement, so each payload whose answer came is accounted for; UNAVAILABLE at the end."""
+        """An answer acknowledges its payload: each one whose answer came is accounted for; UNAVAILABLE at the end."""
         server, ledger, codes = self.serve("grpc_stream"), Ledger(), Counter()
 
         def requests(number):
@@ -245,7 +245,7 @@ class SlowReaderTests(RealServerTestCase):
         return sock
 
     def test_ws_slow_reader_gets_everything(self):
-        """20 MB of answers, read from the signal on: all of them, in order, then Close 1012. Nothing is counted as lost.
+        """20 MB of answers, read from the signal on: all of them, in order, then Close 1012; none is counted as lost.
 
         More requests are under way than the server reads: they must not make its kernel answer with a reset.
         """

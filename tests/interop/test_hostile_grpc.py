@@ -174,7 +174,7 @@ class CancelledCallsTests(RealServerTestCase):
         return self.story(talk())
 
     def test_cancelled_streams(self):
-        """Two hundred streams cancelled with answers under way: what each got is whole and its own, and the queue goes on."""
+        """Two hundred streams cancelled with answers under way: no answer comes twice, and the queue goes on."""
         server = self.serve("grpc_stream")
 
         async def stream(stub: MessageQueueStub, number: int) -> list[bytes]:
