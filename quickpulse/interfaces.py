@@ -22,7 +22,7 @@ class QueueStatistics:
     """A queue at one moment.
 
     :param depth: messages held.
-    :param size_bytes: sum of their payloads, in bytes.
+    :param size_bytes: sum of their payloads, in bytes; `None` where an adapted object does not say.
     :param capacity: most messages it will hold; `None` is unbounded.
     :param capacity_bytes: most payload bytes it will hold; `None` is unbounded.
     :param enqueued: messages accepted since it was made.
@@ -31,7 +31,7 @@ class QueueStatistics:
     """
 
     depth: int
-    size_bytes: int
+    size_bytes: int | None
     capacity: int | None
     capacity_bytes: int | None
     enqueued: int

@@ -23,8 +23,8 @@ from quickpulse.messages import Item, require_items
 class _ForeignQueue:
     """The shared part. A subclass says how one message goes in and out.
 
-    An exchange in a full queue takes first. If what made room was used up by somebody beside the lock, the message
-    that was taken waits in `_pocket`, before all others, so that nothing is lost.
+    What was taken and cannot be handed over waits in `_pocket`, before all others, so that nothing is lost: the oldest,
+    when the room it left was used up by somebody beside the lock, and the first ones of a batch whose rest failed.
     """
 
     def __init__(self, original: Any) -> None:
@@ -57,28 +57,28 @@ class _ForeignQueue:
     def enqueue_many(self, messages: Sequence[Item]) -> int:
         """Put in the longest prefix that fits."""
         require_items(messages)
+        accepted = 0
         with self._lock:
-            accepted = 0
-            for message in messages:
-                try:
-                    self._put(message)
-                except QueueFull:
-                    break
-                accepted += 1
-            self._enqueued += accepted
-            self._refused += len(messages) - accepted
+            try:
+                for message in messages:
+                    self._insert(message)
+                    accepted += 1
+            except QueueFull:
+                self._refused += len(messages) - accepted
         return accepted
 
     def dequeue_many(self, count: int) -> list[Item]:
         """Take up to `count` of the oldest messages."""
         taken: list[Item] = []
         with self._lock:
-            while len(taken) < count:
-                try:
+            try:
+                while len(taken) < count:
                     taken.append(self._take())
-                except QueueEmpty:
-                    break
-            self._dequeued += len(taken)
+            except QueueEmpty:
+                pass
+            except Exception:
+                self._give_back(taken)
+                raise
         return taken
 
     def exchange_many(self, messages: Sequence[Item]) -> list[Item]:
@@ -86,14 +86,14 @@ class _ForeignQueue:
         require_items(messages)
         taken: list[Item] = []
         with self._lock:
-            for message in messages:
-                try:
+            try:
+                for message in messages:
                     taken.append(self._exchange(message))
-                except QueueFull:
-                    self._refused += 1
-                    break
-            self._enqueued += len(taken)
-            self._dequeued += len(taken)
+            except QueueFull:
+                self._refused += 1
+            except Exception:
+                self._give_back(taken)
+                raise
         return taken
 
     def statistics(self) -> QueueStatistics:
@@ -101,7 +101,7 @@ class _ForeignQueue:
         with self._lock:
             return QueueStatistics(
                 depth=self.depth,
-                size_bytes=sum(map(len, self._pocket)) + self._size_bytes(),
+                size_bytes=self._size_bytes(),
                 capacity=self.capacity,
                 capacity_bytes=None,
                 enqueued=self._enqueued,
@@ -111,19 +111,35 @@ class _ForeignQueue:
 
     def _exchange(self, message: Item) -> Item:
         try:
-            self._put(message)
+            self._insert(message)
         except QueueFull:
-            oldest = self._take()
-            try:
-                self._put(message)
-            except QueueFull:
-                self._pocket.appendleft(oldest)
-                raise
-            return oldest
+            return self._exchange_taking_first(message)
         return self._take()
 
+    def _exchange_taking_first(self, message: Item) -> Item:
+        try:
+            oldest = self._take()
+        except QueueEmpty:
+            raise QueueFull from None  # nothing is there to make room: it does not fit at all
+        try:
+            self._insert(message)
+        except Exception:
+            self._give_back([oldest])
+            raise
+        return oldest
+
+    def _insert(self, message: Item) -> None:
+        self._put(message)
+        self._enqueued += 1
+
     def _take(self) -> Item:
-        return self._pocket.popleft() if self._pocket else self._get()
+        item = self._pocket.popleft() if self._pocket else self._get()
+        self._dequeued += 1
+        return item
+
+    def _give_back(self, taken: list[Item]) -> None:
+        self._pocket.extendleft(reversed(taken))
+        self._dequeued -= len(taken)
 
     def _put(self, message: Item) -> None:
         raise NotImplementedError
@@ -134,8 +150,8 @@ class _ForeignQueue:
     def _length(self) -> int:
         return len(self.original)
 
-    def _size_bytes(self) -> int:
-        return 0
+    def _size_bytes(self) -> int | None:
+        return None
 
 
 class DequeQueue(_ForeignQueue):
@@ -163,7 +179,7 @@ class DequeQueue(_ForeignQueue):
             raise QueueEmpty from None
 
     def _size_bytes(self) -> int:
-        return sum(map(len, self.original))
+        return sum(map(len, (*self._pocket, *self.original)))
 
 
 class StandardQueue(_ForeignQueue):
@@ -190,6 +206,10 @@ class StandardQueue(_ForeignQueue):
 
     def _length(self) -> int:
         return self.original.qsize()
+
+    def _size_bytes(self) -> int:
+        with self.original.mutex:
+            return sum(map(len, (*self._pocket, *self.original.queue)))
 
 
 class DuckQueue(_ForeignQueue):
