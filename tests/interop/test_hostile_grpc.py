@@ -24,6 +24,13 @@ KEPT = [b"kept", "também".encode(), bytes(2000)]
 """In the queue before the attack, acknowledged."""
 
 
+WHOLE = b"\x00\x00\x00\x00\x07\x0a\x05whole"
+"""A gRPC message with this payload; a ProduceRequest as well as a StreamMessage."""
+
+HALF = b"\x00\x00\x00\x27\x10" + bytes(9_000)
+"""The beginning of one of 10,000 bytes."""
+
+
 def fill(server: RealServer, messages: list[bytes]) -> None:
     """Put messages in, in order, by calls."""
     with grpc.insecure_channel(server.target) as channel:
@@ -245,31 +252,49 @@ class HostileBytesTests(RealServerTestCase):
 
         return self.story(talk())
 
-    async def vanish(self, server: RealServer, path: str, sent: bytes) -> None:
-        """A thousand connections, each with a whole call and half of another, that end by RST and by FIN."""
-        whole = wire.grpc_headers(path, 1) + http2_frame(0, 1, 1, b"\x00" + len(sent).to_bytes(4, "big") + sent)
-        half = wire.grpc_headers(path, 3) + http2_frame(0, 1, 3, b"\x00\x00\x00\x27\x10" + bytes(9_000), says=10_005)
+    async def vanish(self, server: RealServer, whole: bytes, half: bytes, before: int) -> None:
+        """A thousand connections, each with a whole message and half of another, that end by RST and by FIN."""
         allow_many_connections()
 
         async def begin(number: int) -> socket.socket:
             sock = await wire.connect(server.port)
-            hello = wire.PREFACE + wire.SETTINGS
-            await asyncio.get_running_loop().sock_sendall(sock, hello + whole + half[: len(half) - number * 9])
+            sent = wire.PREFACE + wire.SETTINGS + whole + half[: len(half) - number * 8]
+            await asyncio.get_running_loop().sock_sendall(sock, sent)
             return sock
 
         sockets = await asyncio.gather(*(begin(number) for number in range(CONNECTIONS)))
-        await server.until_metric("quickpulse_enqueue_total", len(KEPT) + CONNECTIONS, 20)
+        await server.until_metric("quickpulse_enqueue_total", before + CONNECTIONS, 20)
         for number, sock in enumerate(sockets):
             (wire.vanish if number % 2 else socket.socket.close)(sock)
 
     def test_producers_that_vanish(self):
         """The whole messages are in, the halves are not, and the server serves on."""
         server = self.serve("grpc")
+        path = f"{SERVICE}/Produce"
+        whole = wire.grpc_headers(path, 1) + http2_frame(0, 1, 1, WHOLE)
+        half = wire.grpc_headers(path, 3) + http2_frame(0, 1, 3, HALF, says=10_005)
 
         async def talk():
             await asyncio.to_thread(fill, server, KEPT)
-            await self.vanish(server, f"{SERVICE}/Produce", ProduceRequest(payload=b"whole").SerializeToString())
+            await self.vanish(server, whole, half, len(KEPT))
             self.assertEqual(await asyncio.to_thread(take_all, server), [*KEPT, *[b"whole"] * CONNECTIONS])
+            self.assertNotIn("Traceback", server.log())
+
+        return self.story(talk())
+
+    def test_streams_that_vanish(self):
+        """Each whole message was exchanged, the halves were not, and the next stream finds the queue empty."""
+        server = self.serve("grpc_stream")
+        whole = wire.grpc_headers(f"{SERVICE}/StreamMessages", 1) + http2_frame(0, 0, 1, WHOLE)
+        half = http2_frame(0, 0, 1, HALF, says=10_005)
+
+        async def talk():
+            await self.vanish(server, whole, half, 0)
+            async with grpc.aio.insecure_channel(server.target) as channel:
+                requests = iter([StreamMessage(), StreamMessage(payload=b"after"), StreamMessage()])
+                answers = [answer async for answer in MessageQueueStub(channel).StreamMessages(requests)]
+            self.assertEqual([a.payload or a.error for a in answers], ["queue is empty", b"after", "queue is empty"])
+            self.assertEqual(await server.metric("quickpulse_enqueue_total"), CONNECTIONS + 1)
             self.assertNotIn("Traceback", server.log())
 
         return self.story(talk())
