@@ -180,7 +180,9 @@ class SqliteQueue:
         self._pool.start()
 
     def stop(self) -> None:
-        """Do what was asked so far, then close the file. Blocks until that is done."""
+        """Do what was asked so far, then close the file. Blocks until that is done; a second call does nothing."""
+        if self._pool.joined:
+            return
         self._pool.callInThread(self._close)
         self._pool.stop()
 

@@ -65,6 +65,7 @@ class SurvivalTests(SynchronousTestCase):
         queue = self.opened(capacity=1000)
         asked = [queue.enqueue(b"%d" % number) for number in range(100)]
         queue.stop()
+        queue.stop()  # the server's end after the user's own
         for deferred in asked:
             self.outcome(deferred)
         with sqlite3.connect(self.path) as file:
