@@ -83,6 +83,11 @@ class Server:
         self.process.wait()
 
 
+def message_port(server: Server) -> int:
+    """The port of the one listener that is not HTTP."""
+    return next(port for name, port in server.ports().items() if name != "HTTP")
+
+
 def publish_ws(port: int) -> None:
     """All payloads over a WebSocket."""
     with connect(f"ws://127.0.0.1:{port}/ws/publish", proxy=None) as socket:
@@ -142,16 +147,15 @@ class ExampleServerTestCase(SynchronousTestCase):
 class SqliteServerTests(ExampleServerTestCase):
     """--queue examples.sqlite_queue:make_queue."""
 
-    def restarted(self, mode: str, name: str, publish: Callable[[int], object]) -> tuple[Server, int]:
-        """A server that was published to and stopped, started again: it, and its port of messages."""
+    def restarted(self, before: str, after: str, publish: Callable[[int], None]) -> tuple[Server, int]:
+        """A server of mode `before`, published to and stopped, and one of mode `after` on its file, with its port."""
         directory = self.directory()
         flags = ("--queue", "examples.sqlite_queue:make_queue")
-        before = self.serve(directory, mode, *flags)
-        publish(before.ports()[name])
-        self.assertEqual(before.stop(), 0, before.log())
-        self.assertNotIn("Traceback", before.log())
-        after = self.serve(directory, mode, *flags)
-        return after, after.ports()[name]
+        first = self.serve(directory, before, *flags)
+        publish(message_port(first))
+        self.assert_stops(first)
+        second = self.serve(directory, after, *flags)
+        return second, message_port(second)
 
     def assert_stops(self, server: Server) -> None:
         """In order, with nothing in the log that is not meant."""
@@ -160,23 +164,21 @@ class SqliteServerTests(ExampleServerTestCase):
 
     def test_ws(self) -> None:
         """Messages published over WebSocket are consumed after a restart, in order."""
-        server, port = self.restarted("ws", "WebSocket", publish_ws)
+        server, port = self.restarted("ws", "ws", publish_ws)
         self.assertEqual(consume_ws(port), PAYLOADS)
         self.assert_stops(server)
 
     def test_grpc(self) -> None:
         """Messages produced by single calls are consumed after a restart, in order."""
-        server, port = self.restarted("grpc", "gRPC", publish_grpc)
+        server, port = self.restarted("grpc", "grpc", publish_grpc)
         self.assertEqual(consume_grpc(port), PAYLOADS)
         self.assert_stops(server)
 
     def test_grpc_stream(self) -> None:
-        """Each payload of a stream takes what is oldest, so it gives itself; a restart between two streams is fine."""
-        expected = [(payload, "") for payload in PAYLOADS]
-        server, port = self.restarted(
-            "grpc_stream", "gRPC", lambda port: self.assertEqual(stream(port, PAYLOADS), expected)
-        )
-        self.assertEqual(stream(port, [*PAYLOADS, b""]), [*expected, (b"", "queue is empty")])
+        """A stream takes what single calls produced before a restart; with a payload it exchanges."""
+        server, port = self.restarted("grpc", "grpc_stream", publish_grpc)
+        answers = stream(port, [b"", b"last", b"", b"", b""])
+        self.assertEqual(answers, [*((payload, "") for payload in [*PAYLOADS, b"last"]), (b"", "queue is empty")])
         self.assert_stops(server)
 
     def test_a_file_that_cannot_be_used(self) -> None:
