@@ -87,7 +87,7 @@ def makeService(options: Options) -> IService:
     _calm_garbage_collector()
     try:
         return QuickPulseService(
-            options.settings, reactor, is_process=True, give_up=None if _is_daemon(options) else _give_up
+            options.settings, reactor, is_process=True, give_up=None if _is_daemon(options) else _give_up_while_logging
         )
     except SettingsError as error:
         return _give_up(str(error))
@@ -124,6 +124,12 @@ def install_reactor() -> None:
         asyncioreactor.install()
     else:
         asyncioreactor.install(uvloop.new_event_loop())
+
+
+def _give_up_while_logging(text: str) -> NoReturn:
+    """Likewise once twistd has put its log, which goes to stdout, in the place of sys.stderr."""
+    sys.stderr = sys.__stderr__
+    _give_up(text)
 
 
 def _give_up(text: str) -> NoReturn:
