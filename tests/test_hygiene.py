@@ -1,0 +1,132 @@
+"""What keeps the repository in order: packages, docstrings, generated code."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse._generated import messagequeue_pb2
+
+ROOT = Path(__file__).resolve().parents[1]
+
+GENERATOR_SECONDS = 60.0
+
+
+def parsed(directory: str) -> Iterator[tuple[str, ast.Module]]:
+    """Each Python file below a directory of the repository, without the generated ones."""
+    for path in sorted((ROOT / directory).rglob("*.py")):
+        if "_generated" not in path.parts:
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def methods_of_the_stub(path: Path) -> set[str]:
+    """The attributes that MessageQueueStub sets, and the full names of its calls."""
+    stub = next(
+        node
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "MessageQueueStub"
+    )
+    attributes = {node.attr for node in ast.walk(stub) if isinstance(node, ast.Attribute) and is_self(node.value)}
+    calls = {
+        node.value
+        for node in ast.walk(stub)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/")
+    }
+    return attributes | calls
+
+
+def is_self(node: ast.AST) -> bool:
+    """Whether this is the name self."""
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+class PackageTests(SynchronousTestCase):
+    """The layout."""
+
+    def test_plugin_directories_are_no_packages(self) -> None:
+        """An __init__.py there would hide Twisted itself, or its other plugins."""
+        for directory in ("twisted", "twisted/plugins"):
+            self.assertFalse((ROOT / directory / "__init__.py").exists(), directory)
+
+    def test_packages_are_installed(self) -> None:
+        """Each directory with modules is in the list of packages, so that an installed copy is whole."""
+        listed = (ROOT / "pyproject.toml").read_text()
+        for path in (ROOT / "quickpulse").rglob("__init__.py"):
+            name = ".".join(path.parent.relative_to(ROOT).parts)
+            self.assertIn(f'"{name}",', listed)
+
+
+class DocstringTests(SynchronousTestCase):
+    """Each text says what it is about."""
+
+    def test_modules(self) -> None:
+        """Every module of quickpulse/, examples/ and perf/ opens with a docstring."""
+        bare = [
+            name
+            for directory in ("quickpulse", "examples", "perf", "twisted")
+            for name, tree in parsed(directory)
+            if not ast.get_docstring(tree)
+        ]
+        self.assertEqual(bare, [])
+
+    def test_test_methods(self) -> None:
+        """Every test method says which behaviour it tests."""
+        bare = [
+            f"{name}: {node.name}"
+            for name, tree in parsed("tests")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.name.startswith("test_")
+            and not ast.get_docstring(node)
+        ]
+        self.assertEqual(bare, [])
+
+
+class StubTests(SynchronousTestCase):
+    """quickpulse/_generated/ is what proto/ says."""
+
+    def setUp(self) -> None:
+        """Compile proto/ into a directory of the test's own, in a process of its own."""
+        if importlib.util.find_spec("grpc_tools") is None:
+            self.skipTest("grpcio-tools is not installed")
+        self.made = Path(self.mktemp()).resolve()
+        self.made.mkdir()
+        done = subprocess.run(
+            [sys.executable, ROOT / "proto" / "generate.py", self.made],
+            capture_output=True,
+            text=True,
+            timeout=GENERATOR_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_messages(self) -> None:
+        """The same file descriptor; not the same bytes, which differ among versions of the generator."""
+        for node in ast.walk(ast.parse((self.made / "messagequeue_pb2.py").read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, bytes) and b"messagequeue.proto" in node.value:
+                break
+        else:
+            self.fail("the generated module has no serialized descriptor")
+        made, kept = FileDescriptorProto.FromString(node.value), FileDescriptorProto()
+        messagequeue_pb2.DESCRIPTOR.CopyToProto(kept)
+        self.assertEqual(made, kept)
+
+    def test_calls(self) -> None:
+        """The same methods under the same names."""
+        made = methods_of_the_stub(self.made / "messagequeue_pb2_grpc.py")
+        kept = methods_of_the_stub(ROOT / "quickpulse" / "_generated" / "messagequeue_pb2_grpc.py")
+        self.assertEqual(made, kept)
+        self.assertIn("/messagequeue.MessageQueue/Produce", kept)
+
+    def test_files(self) -> None:
+        """No generated file is missing, and none is left over."""
+        kept = {path.name for path in (ROOT / "quickpulse" / "_generated").glob("*_pb2*.py*")}
+        self.assertEqual({path.name for path in self.made.glob("*_pb2*.py*")}, kept)
