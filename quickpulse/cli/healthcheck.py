@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 import urllib.error
@@ -24,8 +25,8 @@ def main(arguments: list[str]) -> int:
     except urllib.error.HTTPError as error:
         print(f"not ready: {error.read().decode(errors='replace').strip()}", file=sys.stderr)
         return 5
-    except (OSError, ValueError) as error:
-        print(f"{url}: {error}", file=sys.stderr)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        print(f"{url}: {str(error).strip()}", file=sys.stderr)
         return 5
     return 0
 
