@@ -14,7 +14,9 @@ import urllib.request
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.sync.client import connect
+
+from tests.interop.wire import frame as client_frame
+from tests.interop.wire import read_frames, upgrade
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,6 +28,23 @@ SECONDS = 20.0
 FREE_PORTS = ("--ws-port", "0", "--grpc-port", "0", "--http-port", "0")
 
 FOREGROUND = ("--pidfile=", "-n")
+
+
+def ask_ws(port: int, path: str, payloads: list[bytes]) -> list[bytes]:
+    """The answer to each of these messages on one WebSocket."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
+        sock.sendall(upgrade(path))
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += sock.recv(4096)
+        assert data.startswith(b"HTTP/1.1 101 "), data
+        data = data.partition(b"\r\n\r\n")[2]
+        sock.sendall(b"".join(map(client_frame, payloads)))
+        while len(answers := [answer for _, answer in read_frames(data)]) < len(payloads):
+            part = sock.recv(4096)
+            assert part, f"the server ended the connection after {answers}"
+            data += part
+        return answers
 
 
 class ProcessTestCase(SynchronousTestCase):
@@ -188,9 +207,7 @@ class ForegroundTests(ProcessTestCase):
     def test_what_is_lost_is_said(self) -> None:
         """A message that is still queued at the end is counted in the log."""
         process = self.start(*FOREGROUND, "quickpulse", *FREE_PORTS, WS_MODE="1")
-        with connect(f"ws://127.0.0.1:{self.ports()['WebSocket']}/ws/publish", proxy=None) as publisher:
-            publisher.send(b"left")
-            self.assertEqual(publisher.recv(timeout=SECONDS), "ok")
+        self.assertEqual(ask_ws(self.ports()["WebSocket"], "/ws/publish", [b"left"]), [b"ok"])
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(SECONDS), 0, self.log())
         self.assertIn("drained: 1 messages were still queued", self.log())
@@ -198,9 +215,7 @@ class ForegroundTests(ProcessTestCase):
     def test_websocket_on_another_reactor(self) -> None:
         """WebSocket does not care which reactor it runs on."""
         process = self.start("--reactor=epoll", *FOREGROUND, "quickpulse", "--mode", "ws", *FREE_PORTS)
-        with connect(f"ws://127.0.0.1:{self.ports()['WebSocket']}/ws/publish", proxy=None) as publisher:
-            publisher.send(b"x")
-            self.assertEqual(publisher.recv(timeout=SECONDS), "ok")
+        self.assertEqual(ask_ws(self.ports()["WebSocket"], "/ws/publish", [b"x"]), [b"ok"])
         self.assertIn("EPollReactor", self.log())
         process.terminate()
         self.assertEqual(process.wait(SECONDS), 0, self.log())

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import grpc
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.sync.client import connect
 
 from examples.sqlite_queue import PATH_VARIABLE
 from quickpulse._generated.messagequeue_pb2 import ConsumeRequest, ProduceRequest, StreamMessage
 from quickpulse._generated.messagequeue_pb2_grpc import MessageQueueStub
+from tests.test_process import ask_ws
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,20 +90,12 @@ def message_port(server: Server) -> int:
 
 def publish_ws(port: int) -> None:
     """All payloads over a WebSocket."""
-    with connect(f"ws://127.0.0.1:{port}/ws/publish", proxy=None) as socket:
-        for payload in PAYLOADS:
-            socket.send(payload)
-            assert socket.recv(timeout=SECONDS) == "ok"
+    assert ask_ws(port, "/ws/publish", PAYLOADS) == [b"ok"] * len(PAYLOADS)
 
 
 def consume_ws(port: int) -> list[bytes]:
     """As many messages over a WebSocket."""
-    with connect(f"ws://127.0.0.1:{port}/ws/consume", proxy=None) as socket:
-        taken = []
-        for _ in PAYLOADS:
-            socket.send("more")
-            taken.append(socket.recv(timeout=SECONDS))
-        return taken
+    return ask_ws(port, "/ws/consume", [b"more"] * len(PAYLOADS))
 
 
 def publish_grpc(port: int) -> None:
