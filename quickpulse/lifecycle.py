@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, FirstError, maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -80,7 +80,7 @@ class Lifecycle(Service):
         if not self.is_draining:
             self.is_draining = True
             self._notifier.notify("STOPPING=1")
-            ends = [transport.drain(self._drain_seconds) for transport in self._transports]
+            ends = [maybeDeferred(transport.drain, self._drain_seconds) for transport in self._transports]
             closed: Deferred[Any] = DeferredList(ends, consumeErrors=True).addCallback(self._messages_closed)
             closed.addErrback(lambda failure: _log.failure("the drain failed", failure))
             closed.addCallback(self._drained.happened)
@@ -101,7 +101,8 @@ class Lifecycle(Service):
             self._watchdog.start(self._notifier.watchdog_seconds)
 
     def _not_up(self, failure: Failure) -> None:
-        _log.failure("a listener failed", failure)
+        first = failure.value.subFailure if isinstance(failure.value, FirstError) else failure
+        _log.failure("a listener failed", first)
         if self._is_process:
             self._stop(failed=True)
 
