@@ -28,7 +28,7 @@ from quickpulse.messages import Item, Message, payload_of, require_items
 
 PATH_VARIABLE = "SQLITE_QUEUE_PATH"
 
-DEFAULT_PATH = "queue.sqlite"
+DEFAULT_PATH = "quickpulse.sqlite"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
