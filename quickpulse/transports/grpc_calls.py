@@ -57,6 +57,8 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self.is_draining = False
+        self.refused = 0
+        """Calls that came during the drain."""
         self._streams: set[OpenStream] = set()
 
     @contextmanager
@@ -158,6 +160,11 @@ class _Calls:
         """Put and take, for each message."""
         await self._unimplemented(context, "StreamMessages is not implemented in unary mode")
 
+    async def _draining(self, context: Any) -> None:
+        """End a call that came too late; it took no effect."""
+        self._streams.refused += 1
+        await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+
     async def _unimplemented(self, context: Any, text: str) -> None:
         self._traffic.refused("unimplemented")
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
@@ -186,6 +193,8 @@ class UnaryCalls(_Calls):
         """Put one message in; a full queue is an answer, not an error of the call."""
         if payload is None or len(payload) > self._max_message_bytes:
             return await self._refuse(payload, context)
+        if self._streams.is_draining:
+            return await self._draining(context)
         self._counts.received_bytes += len(payload)
         try:
             result = self._queue.enqueue(payload)
@@ -202,6 +211,8 @@ class UnaryCalls(_Calls):
         """Take the oldest message; an empty queue is an answer, not an error of the call."""
         if request is None:
             return await self._refuse(request, context)
+        if self._streams.is_draining:
+            return await self._draining(context)
         try:
             result = self._queue.dequeue()
             if isinstance(result, Deferred):
@@ -258,7 +269,7 @@ class StreamCalls(_Calls):
                     counts.sent_bytes += len(answer)
                 raise Draining
         except Draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+            await self._draining(context)
 
     def _nothing(self, payload: bytes) -> bytes:
         """The answer where nothing was taken."""

@@ -47,6 +47,12 @@ MAX_PENDING_CALLS = 1_000_000
 SEVERED_SECONDS = 1.0
 """Of the drain's time, kept for cutting what has not ended by itself."""
 
+QUIET_SECONDS = 0.05
+"""No new call for this long: what was on its way has been told."""
+
+QUIET_AT_MOST_SECONDS = 1.0
+"""Of the drain's time; clients may go on trying for ever."""
+
 REFLECTION_SERVICES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 """grpcio-reflection knows v1alpha only; v1, which newer clients ask for, has the same messages field by field."""
 
@@ -150,10 +156,24 @@ class GrpcServer(Service):
     async def _drain(self, seconds: float) -> None:
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-        stopping = asyncio.ensure_future(self._server.stop(seconds))
-        await asyncio.sleep(0)  # GOAWAY goes out before the streams end
+        server = self._server
+        await asyncio.sleep(0)  # who watches is told before its call ends
         self._streams.drain()
-        await stopping
+        quiet = min(QUIET_AT_MOST_SECONDS, seconds)
+        await self._until_quiet(quiet)
+        await server.stop(max(seconds - quiet, 0.0))
+
+    async def _until_quiet(self, seconds: float) -> None:
+        """Tell UNAVAILABLE to all that is on its way, before grpcio closes.
+
+        It would cancel the calls that wait in its core, and close sockets with unread input, which resets them and
+        destroys answers under way.
+        """
+        for _ in range(int(seconds / QUIET_SECONDS)):
+            before = self._streams.refused
+            await asyncio.sleep(QUIET_SECONDS)
+            if self._streams.refused == before:
+                return
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Deferred[Any]:
         return Deferred.fromFuture(asyncio.ensure_future(coroutine, loop=self._loop))

@@ -102,6 +102,9 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     def processHandshake(self) -> None:
         """Take the Origin out before autobahn reads the request: the rule for it is ours."""
         end = self.data.find(b"\r\n\r\n") + 4
+        if end > MAX_HANDSHAKE_BYTES:
+            self.failHandshake("request header is too large", 431)
+            return
         if end >= 4:
             self._origins, head = take_origin(self.data[:end])
             self.data = head + self.data[end:]
@@ -148,7 +151,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
         """A refused handshake, with a body that says why, as any HTTP client expects."""
-        line = " ".join(reason.split()).encode("ascii", "replace").decode()
+        line = "".join(c if " " <= c <= "~" else "?" for c in " ".join(reason.split()))
         body = f"{line}\n"
         headers = [*(responseHeaders or ()), ("Content-Type", "text/plain; charset=utf-8")]
         headers += [("Content-Length", str(len(body))), ("Connection", "close")]

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.docs.pages import README, ROOT, anchors, links
 
-AWAITED = {"docs/performance.md", "docs/prometheus_dashboard.png", "examples/sqlite_queue.py"}
+AWAITED: set[str] = set()
 """Linked, and still being written; a line goes when its file is there."""
 
 PAGES = (README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -169,8 +169,6 @@ class AccountTests(RealServerTestCase):
 
         return self.story(talk())
 
-    test_grpc_is_unavailable.todo = "grpcio cancels the calls that wait in its core when the server stops"
-
     def test_grpc_stream(self):
         """An answer acknowledges its payload: each one whose answer came is accounted for; UNAVAILABLE at the end."""
         server, ledger, codes = self.serve("grpc_stream"), Ledger(), Counter()
