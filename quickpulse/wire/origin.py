@@ -9,7 +9,6 @@ ANY_ORIGIN = "*"
 
 REFUSAL = "this page's origin may not connect: start the server with --allow-origin to admit it"
 
-
 _ORIGIN_LINE = re.compile(rb"\r\norigin[ \t]*:([^\r\n]*)(?=\r\n)", re.IGNORECASE)
 """Spaces around the value are stripped later: matched here, a long run of them takes the cube of its length."""
 
@@ -21,9 +20,8 @@ def take_origin(head: bytes) -> tuple[list[str], bytes]:
 
     :param head: request line and header lines, up to and with the empty line.
     """
-    return [origin.strip(b" \t").decode("latin-1") for origin in _ORIGIN_LINE.findall(head)], _ORIGIN_LINE.sub(
-        b"", head
-    )
+    origins = [value.strip(b" \t").decode("latin-1") for value in _ORIGIN_LINE.findall(head)]
+    return origins, _ORIGIN_LINE.sub(b"", head)
 
 
 def is_origin_allowed(origin: str | None, host: str | None, allowed: tuple[str, ...]) -> bool:
