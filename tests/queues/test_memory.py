@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
@@ -246,8 +246,40 @@ class Model(RuleBasedStateMachine):
         assert [now.enqueued, now.dequeued, now.refused] == self.counts
 
 
+CALLS = st.lists(st.one_of(st.just(None), ITEMS, st.tuples(ITEMS)), max_size=25)
+"""Take one; put one in; exchange one."""
+
+
+def outcome_of(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What a call gives, or the text of its refusal."""
+    try:
+        return call(*arguments)
+    except (QueueFull, QueueEmpty) as error:
+        return str(error)
+
+
 class ModelTests(SynchronousTestCase):
     """The queue against the model."""
+
+    def test_one_is_a_batch_of_one(self) -> None:
+        """Single calls, which have code of their own, do what batches of one do, and count the same."""
+
+        @settings(max_examples=150, deadline=None)
+        @given(capacity=st.integers(1, 4), capacity_bytes=st.none() | st.integers(1, 12), calls=CALLS)
+        def check(capacity: int, capacity_bytes: int | None, calls: list[Any]) -> None:
+            single, batch = MessageQueue(capacity, capacity_bytes), MessageQueue(capacity, capacity_bytes)
+            for call in calls:
+                if call is None:
+                    taken = batch.dequeue_many(1)
+                    assert outcome_of(single.dequeue) == (taken[0] if taken else "queue is empty")
+                elif isinstance(call, tuple):
+                    assert single.exchange_many(call) == batch.exchange_many(list(call))
+                else:
+                    accepted = batch.enqueue_many([call])
+                    assert outcome_of(single.enqueue, call) == (None if accepted else "queue is full")
+                assert single.statistics() == batch.statistics()
+
+        check()
 
     def test_whatever_is_asked(self) -> None:
         """Any sequence of calls, at any bounds, gives what the model gives."""
