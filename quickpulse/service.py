@@ -141,7 +141,8 @@ def _where(settings: Settings, reactor: Any, kind: str) -> tuple[str, Any]:
     option, given = f"--{kind}-endpoint", getattr(settings, f"{kind}_endpoint")
     port = getattr(settings, f"{kind}_port")
     endpoint = make_endpoint(reactor, option, given, settings.host, port)
-    return given or f"{settings.host}:{port}", endpoint
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return given or f"{host}:{port}", endpoint
 
 
 def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:

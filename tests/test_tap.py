@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import re
+import socket
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -197,6 +198,18 @@ class MakeServiceTests(ServiceTestCase):
         ending = self.assertRaises(SystemExit, service.startService)
         self.assertRegex(str(ending.code), r"^quickpulse: 127\.0\.0\.1:\d+: Address already in use$")
         self.assertIs(sys.stderr, sys.__stderr__)
+
+    def test_taken_port_of_ipv6(self) -> None:
+        """The host is in brackets, so that the port can be told from it."""
+        try:
+            taken = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError:
+            self.skipTest("no IPv6 here")
+        self.addCleanup(taken.close)
+        port = taken.getsockname()[1]
+        service = makeService(self.under_twistd("--host=::1", f"--ws-port={port}", nodaemon=False))
+        error = self.assertRaises(ListenError, service.startService)
+        self.assertEqual(str(error), f"[::1]:{port}: Address already in use")
 
     def test_taken_port_in_a_daemon(self) -> None:
         """An exception, which twistd passes on to the parent; SystemExit would leave the parent waiting."""

@@ -36,7 +36,7 @@ class _ForeignQueue:
     @property
     def capacity(self) -> int | None:
         """Most messages it will hold, where the original says so."""
-        return None
+        raise NotImplementedError
 
     @property
     def depth(self) -> int:

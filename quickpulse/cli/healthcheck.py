@@ -10,6 +10,9 @@ import urllib.request
 
 TIMEOUT_SECONDS = 3.0
 
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The environment's http_proxy is meant for other hosts: it would ask its own 127.0.0.1."""
+
 
 def default_url() -> str:
     """/readyz on the port that this environment gives the server."""
@@ -20,7 +23,7 @@ def main(arguments: list[str]) -> int:
     """Exit status 0 when the server is ready, 5 when it is not or does not answer; the reason is on stderr."""
     url = arguments[0] if arguments else default_url()
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+        with _DIRECTLY.open(url, timeout=TIMEOUT_SECONDS) as response:
             response.read()
     except urllib.error.HTTPError as error:
         print(f"not ready: {error.read().decode(errors='replace').strip()}", file=sys.stderr)

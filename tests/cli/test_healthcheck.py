@@ -98,6 +98,20 @@ class HealthcheckTests(SynchronousTestCase):
             self.assertEqual((status, said.count("\n")), (NOT_READY, 1), said)
             self.assertTrue(said.startswith(f"{url}: "), said)
 
+    def test_a_proxy_in_the_environment(self) -> None:
+        """It is not asked: 127.0.0.1 is another machine there."""
+        done = subprocess.run(
+            [sys.executable, "-m", "quickpulse.cli.healthcheck", f"{self.url}/readyz"],
+            cwd=ROOT,
+            env={"http_proxy": self.nobody(), "HTTP_PROXY": self.nobody()},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_something_that_is_not_http(self) -> None:
         """Another service on the port is not a ready server: status 5, no traceback."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
