@@ -14,7 +14,7 @@ from quickpulse.errors import SettingsError
 from quickpulse.metrics.loading import make_metrics
 from quickpulse.metrics.memory import LATENCY_BOUNDS_SECONDS
 from quickpulse.metrics.prometheus import PrometheusMetrics, TrafficCollector, make_registry
-from quickpulse.metrics.traffic import REFUSALS, TRANSPORTS, Traffic
+from quickpulse.metrics.traffic import REFUSALS, Traffic
 
 OF_THE_QUEUE = {
     "dequeue_total": "counter",
@@ -190,54 +190,6 @@ class ServiceFamiliesTests(SynchronousTestCase):
         for label in ('version="1.2.3"', 'mode="websocket"', 'python="3.'):
             self.assertIn(label, line)
         self.assertTrue(line.endswith(" 1.0"))
-
-    def test_values(self) -> None:
-        """What the transports counted, each under its own name."""
-        counts = self.traffic.of("ws")
-        for event in (counts.opened, counts.opened, counts.closed):
-            event()
-        counts.received_bytes += 10
-        counts.sent_bytes += 20
-        self.traffic.refused("queue_full")
-        self.traffic.refused("queue_full", 4)
-        self.traffic.undelivered(7)
-        samples = self.page().samples
-        for key, value in (
-            (("connections_open", "ws"), 1),
-            (("connections_total", "ws"), 2),
-            (("connections_total", "http"), 0),
-            (("received_bytes_total", "ws"), 10),
-            (("sent_bytes_total", "ws"), 20),
-            (("sent_bytes_total", "grpc"), 0),
-            (("requests_refused_total", "queue_full"), 5),
-            (("requests_refused_total", "timeout"), 0),
-            (("undelivered_total",), 7),
-        ):
-            self.assertEqual(samples[("quickpulse_" + key[0], *key[1:])], value, key)
-
-    def test_unknown_names(self) -> None:
-        """A transport or a reason that is not in the set is a KeyError, and adds no label."""
-        self.assertEqual(set(TRANSPORTS), {"grpc", "http", "ws"})
-        self.assertRaises(KeyError, self.traffic.of, "carrier pigeon")
-        self.assertRaises(KeyError, self.traffic.refused, "a whim")
-        self.assertEqual(self.page().labels_of("quickpulse_requests_refused_total"), REASONS)
-
-
-class RegistryTests(SynchronousTestCase):
-    """make_registry."""
-
-    def test_the_usual_metrics(self) -> None:
-        """Those of the process and of Python are there as well."""
-        types = Page().types
-        self.assertLessEqual({"python_info", "python_gc_collections_total"}, set(types))
-        self.assertFalse([name for name in types if name.startswith("quickpulse_")])
-
-    def test_two_services_in_a_process(self) -> None:
-        """Each registry shows its own numbers only."""
-        one, other = PrometheusMetrics(), PrometheusMetrics()
-        one.increment_enqueue(3)
-        self.assertEqual(Page(one).samples["quickpulse_enqueue_total",], 3)
-        self.assertEqual(Page(other).samples["quickpulse_enqueue_total",], 0)
 
 
 def make_no_collector() -> Any:

@@ -1,261 +1,207 @@
-"""A queue that reports: when, what, to whom; and what it remembers of the provider's failures."""
+"""InstrumentedQueue over a queue that answers at once, later, or fails; and for a provider that takes no batches."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from quickpulse.errors import QueueEmpty, QueueFull
-from quickpulse.interfaces import IBatchMetrics, IMessageQueue, IMetricsCollector
-from quickpulse.messages import Message
 from quickpulse.metrics.instrumented import InstrumentedQueue
-from quickpulse.metrics.memory import DefaultMetrics
+from quickpulse.metrics.memory import DefaultMetrics, MetricsSnapshot
 from quickpulse.queues.memory import MessageQueue
 from tests.contract import LateQueue
 
-
-@implementer(IMetricsCollector)
-class Singles:
-    """A user's collector that takes no batches, and writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
-
-    def increment_enqueue(self, count: int = 1) -> None:
-        self.told.append(("in", count))
-
-    def increment_dequeue(self, count: int = 1) -> None:
-        self.told.append(("out", count))
-
-    def observe_enqueue_latency(self, seconds: float, count: int = 1) -> None:
-        self.told.append(("latency", seconds, count))
-
-    def set_queue_depth(self, depth: int) -> None:
-        self.told.append(("depth", depth))
-
-    def enqueue_throughput(self) -> float:
-        return 0.0
-
-    def dequeue_throughput(self) -> float:
-        return 0.0
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "enqueue": lambda queue: queue.enqueue(b"x"),
+    "dequeue": lambda queue: queue.dequeue(),
+    "enqueue_many": lambda queue: queue.enqueue_many([b"x", b"y"]),
+    "dequeue_many": lambda queue: queue.dequeue_many(2),
+    "exchange_many": lambda queue: queue.exchange_many([b"x", b"y"]),
+}
 
 
-@implementer(IBatchMetrics)
-class Batches(Singles):
-    """A user's collector that takes a batch in one call."""
+class Broken:
+    """A provider whose every call fails."""
 
-    def record_batch(self, now: float, enqueued: int, dequeued: int, seconds: float) -> None:
-        self.told.append((now, enqueued, dequeued, seconds))
+    depth = 0
+    capacity = None
 
-    def watch_depth(self, read: Any) -> None:
-        self.read_depth = read
+    def __init__(self, fail: Callable[[], Any]) -> None:
+        self.fail = fail
 
-
-class Ticking:
-    """A clock on which each look costs a second: 1.0, 2.0, 3.0."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self.fail()
 
 
-class AtOnceTests(SynchronousTestCase):
-    """Around a queue that answers at once."""
+class SlowQueue(MessageQueue):
+    """Takes a quarter of a second of the test's time to put in."""
 
-    def test_to_a_provider_of_batches(self) -> None:
-        """One report for each call that did something: when, how many in, how many out, how long it took."""
-        metrics = Batches()
-        queue = InstrumentedQueue(MessageQueue(3), metrics, Ticking())
-        queue.enqueue(b"a")
-        queue.enqueue_many([b"b", b"c", b"d"])
-        queue.exchange_many([b"e", b"f"])
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(4)
+        self.clock = clock
+
+    __slots__ = ("clock",)
+
+    def enqueue(self, message: Any) -> None:
+        self.clock.advance(0.25)
+        super().enqueue(message)
+
+    def enqueue_many(self, messages: Any) -> int:
+        self.clock.advance(0.25)
+        return super().enqueue_many(messages)
+
+    def exchange_many(self, messages: Any) -> list[Any]:
+        self.clock.advance(0.25)
+        return super().exchange_many(messages)
+
+
+class CountsTestCase(SynchronousTestCase):
+    """A clock, metrics, and what they counted."""
+
+    def setUp(self) -> None:
+        """Nothing counted yet."""
+        self.clock = Clock()
+        self.metrics = DefaultMetrics(self.clock.seconds)
+
+    def instrumented(self, queue: Any) -> InstrumentedQueue:
+        """On the test's clock."""
+        return InstrumentedQueue(queue, self.metrics, self.clock.seconds)
+
+    def counted(self) -> tuple[int, int, int]:
+        """Enqueued, dequeued, and messages in the histogram, which are the enqueued ones."""
+        now: MetricsSnapshot = self.metrics.snapshot()
+        self.assertEqual(sum(now.latency_counts), now.enqueued)
+        return now.enqueued, now.dequeued, now.depth
+
+
+class AtOnceTests(CountsTestCase):
+    """The queue answers at once."""
+
+    def test_each_call_is_reported(self) -> None:
+        """What was done, once, with the depth after it."""
+        queue = self.instrumented(MessageQueue(4))
+        story = [(CALLS[name](queue), self.counted())[1] for name in CALLS if name != "dequeue"]
+        self.assertEqual(story, [(1, 0, 1), (3, 0, 3), (3, 2, 1), (5, 4, 1)])
         queue.dequeue()
-        queue.dequeue_many(9)
-        self.assertEqual(
-            metrics.told, [(2.0, 1, 0, 1.0), (4.0, 2, 0, 1.0), (6.0, 2, 2, 1.0), (7.0, 0, 1, 0.0), (8.0, 0, 2, 0.0)]
-        )
+        self.assertEqual(self.counted(), (5, 5, 0))
 
-    def test_to_a_provider_of_single_calls(self) -> None:
-        """The same by the four calls of IMetricsCollector, the depth last; a batch has one latency with its count."""
-        metrics = Singles()
-        queue = InstrumentedQueue(MessageQueue(3), metrics, Ticking())
-        self.assertEqual(metrics.told, [("depth", 0)])
-        for call, argument, told in (
-            (queue.enqueue_many, [b"a", b"b"], [("in", 2), ("latency", 1.0, 2), ("depth", 2)]),
-            (queue.enqueue, b"c", [("in", 1), ("latency", 1.0, 1), ("depth", 3)]),
-            (queue.exchange_many, [b"d"], [("in", 1), ("latency", 1.0, 1), ("out", 1), ("depth", 3)]),
-            (queue.enqueue_many, [b"e"], [("depth", 3)]),
-            (queue.dequeue_many, 2, [("out", 2), ("depth", 1)]),
-            (queue.dequeue_many, 2, [("out", 1), ("depth", 0)]),
-            (queue.dequeue_many, 2, [("depth", 0)]),
-        ):
-            metrics.told.clear()
-            call(argument)
-            self.assertEqual(metrics.told, told)
-
-    def test_the_depth_is_read_when_it_is_looked_at(self) -> None:
-        """A provider of batches gets a way to read it, and sees messages that went by another way as well."""
-        metrics, inner = Batches(), MessageQueue(3)
-        InstrumentedQueue(inner, metrics)
-        inner.enqueue_many([b"a", b"b"])
-        self.assertEqual(metrics.read_depth(), 2)
-        self.assertEqual(metrics.told, [])
-
-    def test_what_was_not_done_is_not_reported(self) -> None:
-        """Refusals and mistakes raise what the queue raised; the figures stay, and it is no failure."""
-        metrics = Batches()
-        queue = InstrumentedQueue(MessageQueue(1), metrics)
+    def test_only_what_was_done(self) -> None:
+        """Refusals, and takes from nothing, count for nothing."""
+        queue = self.instrumented(MessageQueue(1))
+        self.assertEqual(queue.enqueue_many([b"a", b"b", b"c"]), 1)
+        self.assertRaises(QueueFull, queue.enqueue, b"d")
+        self.assertEqual(queue.dequeue_many(5), [b"a"])
         self.assertRaises(QueueEmpty, queue.dequeue)
         self.assertRaises(TypeError, queue.enqueue, "text")
-        self.assertRaises(TypeError, queue.enqueue_many, [None])
-        self.assertRaises(TypeError, queue.exchange_many, [None])
-        self.assertEqual(metrics.told, [])
-        queue.enqueue(b"a")
-        self.assertRaises(QueueFull, queue.enqueue, b"b")
-        self.assertEqual(len(metrics.told), 1)
+        self.assertEqual(self.counted(), (1, 1, 0))
         self.assertIsNone(queue.last_failure)
 
-    def test_what_the_queue_says_goes_through(self) -> None:
-        """Messages, ids, depth, capacity and statistics are the queue's own."""
-        inner = MessageQueue(7, 100)
-        queue = InstrumentedQueue(inner, DefaultMetrics())
-        queue.enqueue(Message(b"x", "42"))
-        self.assertEqual((queue.depth, queue.capacity, queue.statistics()), (1, 7, inner.statistics()))
-        self.assertEqual(queue.dequeue(), Message(b"x", "42"))
+    def test_latency(self) -> None:
+        """The time of the batch, for each message that was accepted of it."""
+        queue = self.instrumented(SlowQueue(self.clock))
+        for name in ("enqueue", "enqueue_many", "exchange_many"):
+            CALLS[name](queue)
+        self.assertEqual(self.metrics.snapshot().latency_sum_seconds, 5 * 0.25)
 
-    def test_what_is_no_collector(self) -> None:
-        """Told at the start, and not at the first message."""
+    def test_the_queues_own_figures(self) -> None:
+        """Depth, capacity and statistics are the queue's."""
+        inner = MessageQueue(4, 100)
+        queue = self.instrumented(inner)
+        queue.enqueue(b"x")
+        self.assertEqual((queue.depth, queue.capacity, queue.statistics()), (1, 4, inner.statistics()))
+
+    def test_depth_is_read_when_it_is_looked_at(self) -> None:
+        """Also what went by beside us."""
+        inner = MessageQueue(4)
+        self.instrumented(inner)
+        inner.enqueue(b"x")
+        self.assertEqual(self.metrics.snapshot().depth, 1)
+
+    def test_no_metrics_provider(self) -> None:
+        """Something else is refused when it is made."""
         self.assertRaises(TypeError, InstrumentedQueue, MessageQueue(), object())
 
 
-class LateTests(SynchronousTestCase):
-    """Around a queue that answers with Deferreds."""
-
-    def setUp(self) -> None:
-        """A queue for two messages that answers after a second."""
-        self.clock, self.metrics = Clock(), Batches()
-        self.queue = InstrumentedQueue(LateQueue(MessageQueue(2), self.clock), self.metrics, self.clock.seconds)
+class LaterTests(CountsTestCase):
+    """The queue answers a second later."""
 
     def test_reported_when_it_is_done(self) -> None:
-        """Nothing is told before the answer; the latency is the wait for it."""
-        for call, arguments, answer, report in (
-            (self.queue.enqueue, (b"a",), None, (1, 0, 1.0)),
-            (self.queue.enqueue_many, ([b"b", b"c"],), 1, (1, 0, 1.0)),
-            (self.queue.exchange_many, ([b"d"],), [b"a"], (1, 1, 1.0)),
-            (self.queue.dequeue, (), b"b", (0, 1, 0.0)),
-            (self.queue.dequeue_many, (9,), [b"d"], (0, 1, 0.0)),
+        """Not before; the caller gets what the queue gave, and the latency is the whole second."""
+        inner = MessageQueue(4)
+        queue = self.instrumented(LateQueue(inner, self.clock))
+        for name, outcome, counted in (
+            ("enqueue", None, (1, 0, 1)),
+            ("enqueue_many", 2, (3, 0, 3)),
+            ("exchange_many", [b"x", b"x"], (5, 2, 3)),
+            ("dequeue", b"y", (5, 3, 2)),
+            ("dequeue_many", [b"x", b"y"], (5, 5, 0)),
         ):
-            self.metrics.told.clear()
-            result = call(*arguments)
-            self.assertNoResult(result)
-            self.assertEqual(self.metrics.told, [])
+            before = self.counted()
+            result = CALLS[name](queue)
+            self.assertEqual(self.counted(), before)
             self.clock.advance(1)
-            self.assertEqual(self.successResultOf(result), answer)
-            self.assertEqual(self.metrics.told, [(self.clock.seconds(), *report)])
+            self.assertEqual(self.successResultOf(result), outcome, name)
+            self.assertEqual(self.counted(), counted, name)
+        self.assertEqual(self.metrics.snapshot().latency_sum_seconds, 5.0)
 
-    def test_to_a_provider_of_single_calls(self) -> None:
-        """The depth that is told is the one after the batch."""
-        metrics = Singles()
-        queue = InstrumentedQueue(LateQueue(MessageQueue(2), self.clock), metrics, self.clock.seconds)
-        queue.enqueue_many([b"a", b"b", b"c"])
-        self.clock.advance(1)
-        self.assertEqual(metrics.told, [("depth", 0), ("in", 2), ("latency", 1.0, 2), ("depth", 2)])
-
-    def test_late_refusals(self) -> None:
-        """They reach the caller, are not reported, and are no failure."""
-        empty = self.queue.dequeue()
+    def test_a_refusal(self) -> None:
+        """It reaches the caller, is not counted, and is no failure of the provider's."""
+        queue = self.instrumented(LateQueue(MessageQueue(1), self.clock))
+        empty = queue.dequeue()
+        queue.enqueue(b"x")
+        full = queue.enqueue(b"y")
         self.clock.advance(1)
         self.failureResultOf(empty, QueueEmpty)
-        self.queue.enqueue_many([b"a", b"b"])
-        full = self.queue.enqueue(b"c")
-        self.clock.advance(1)
         self.failureResultOf(full, QueueFull)
-        self.assertEqual([told[1] for told in self.metrics.told], [2])
-        self.assertIsNone(self.queue.last_failure)
+        self.assertEqual(self.counted(), (1, 0, 1))
+        self.assertIsNone(queue.last_failure)
 
 
-@implementer(IMessageQueue)
-class Store:
-    """A provider that works, or raises, or fails late, as its `mood` says."""
+class FailureTests(CountsTestCase):
+    """The provider fails: it is remembered for /readyz until a call works."""
 
-    depth, capacity = 0, 9
+    def test_at_once(self) -> None:
+        """By whichever call; the error reaches the caller, and nothing is counted."""
 
-    def __init__(self) -> None:
-        self.inner = MessageQueue()
-        self.inner.enqueue_many([b"x"] * 99)
-        self.mood: Any = None
+        def fail() -> Any:
+            raise OSError("disk on fire")
 
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any) -> Any:
-            return self.mood() if self.mood else getattr(self.inner, name)(*arguments)
+        for name, call in CALLS.items():
+            queue = self.instrumented(Broken(fail))
+            self.assertRaises(OSError, call, queue)
+            self.assertEqual(queue.last_failure, "OSError: disk on fire", name)
+        self.assertEqual(self.counted(), (0, 0, 0))
 
-        return call
+    def test_later(self) -> None:
+        """When the Deferred fails, and not before."""
+        for name, call in CALLS.items():
+            asked: Deferred[None] = Deferred()
+            queue = self.instrumented(Broken(lambda asked=asked: asked))
+            result = call(queue)
+            self.assertIsNone(queue.last_failure)
+            asked.errback(OSError("disk on fire"))
+            self.failureResultOf(result, OSError)
+            self.assertEqual(queue.last_failure, "OSError: disk on fire", name)
 
+    def test_forgotten_when_a_call_works(self) -> None:
+        """By whichever call, at once or later."""
+        for name, call in CALLS.items():
+            for is_late in (False, True):
+                inner = MessageQueue(9)
+                inner.enqueue_many([b"a", b"b", b"c"])
+                queue = self.instrumented(LateQueue(inner, self.clock) if is_late else inner)
+                queue.last_failure = "OSError: disk on fire"
+                call(queue)
+                self.clock.advance(1)
+                self.assertIsNone(queue.last_failure, (name, is_late))
 
-def raise_disk() -> None:
-    """Raise at once."""
-    raise OSError("disk on fire")
-
-
-def fail_disk() -> Deferred:
-    """Fail late."""
-    return fail(OSError("disk on fire"))
-
-
-class FailureTests(SynchronousTestCase):
-    """last_failure, which /readyz reads."""
-
-    def setUp(self) -> None:
-        """A store that is reported on."""
-        self.store = Store()
-        self.queue = InstrumentedQueue(self.store, DefaultMetrics())
-        self.calls: tuple[tuple[Any, ...], ...] = (
-            (self.queue.enqueue, b"a"),
-            (self.queue.enqueue_many, [b"a"]),
-            (self.queue.exchange_many, [b"a"]),
-            (self.queue.dequeue,),
-            (self.queue.dequeue_many, 1),
-        )
-
-    def test_none_at_first(self) -> None:
-        """Before the first call nothing has failed."""
-        self.assertIsNone(self.queue.last_failure)
-
-    def test_raised(self) -> None:
-        """By any call; it reaches the caller, and is gone after the next success of the same call."""
-        for call, *arguments in self.calls:
-            self.store.mood = raise_disk
-            self.assertRaises(OSError, call, *arguments)
-            self.assertEqual(self.queue.last_failure, "OSError: disk on fire")
-            self.store.mood = None
-            call(*arguments)
-            self.assertIsNone(self.queue.last_failure)
-
-    def test_late(self) -> None:
-        """As a Deferred's failure it is the same, and reaches the caller as it was."""
-        for call, *arguments in self.calls:
-            self.store.mood = fail_disk
-            self.failureResultOf(call(*arguments), OSError)
-            self.assertEqual(self.queue.last_failure, "OSError: disk on fire")
-            self.store.mood = None
-            call(*arguments)
-            self.assertIsNone(self.queue.last_failure)
-
-    def test_a_refusal_does_not_clear_it(self) -> None:
-        """Full or empty is neither a failure nor a sign that it works again."""
-
-        def refuse() -> None:
-            raise QueueEmpty
-
-        self.store.mood = raise_disk
-        self.assertRaises(OSError, self.queue.dequeue)
-        self.store.mood = refuse
-        self.assertRaises(QueueEmpty, self.queue.dequeue)
-        self.assertEqual(self.queue.last_failure, "OSError: disk on fire")
+    def test_a_refusal_does_not_prove_that_it_works(self) -> None:
+        """Nor does it count as a failure: what was remembered stays."""
+        queue = self.instrumented(MessageQueue(1))
+        queue.last_failure = "OSError: disk on fire"
+        self.assertRaises(QueueEmpty, queue.dequeue)
+        self.assertEqual(queue.last_failure, "OSError: disk on fire")
