@@ -215,7 +215,8 @@ class StandardQueue(_ForeignQueue):
 class DuckQueue(_ForeignQueue):
     """An object with synchronous `enqueue(message)` and `dequeue()`, which raise `QueueFull` and `QueueEmpty`.
 
-    Its `__len__`, `depth` and `capacity` are used where it has them; without any, depth is what went through here.
+    Its `__len__`, `depth` and `capacity` are used where it has them; without any, depth is what went through here
+    (never less than 0: there may have been messages in it before).
     """
 
     @property
@@ -237,7 +238,7 @@ class DuckQueue(_ForeignQueue):
             return depth
         if hasattr(self.original, "__len__"):
             return len(self.original)
-        return self._enqueued - self._dequeued - len(self._pocket)
+        return max(0, self._enqueued - self._dequeued - len(self._pocket))
 
     def _at_once(self, result: Any) -> Any:
         """Refuse a Deferred or a coroutine: who answers later has to implement IMessageQueue itself."""
