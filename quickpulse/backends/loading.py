@@ -21,7 +21,7 @@ def load(path: str, option: str) -> Callable[..., Any]:
         raise SettingsError(f"{option} {path!r}: expected package.module:factory")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative name
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:  # TypeError: a relative name
         raise SettingsError(f"{option} {path!r}: {error}") from error
     if not callable(factory):
         raise SettingsError(f"{option} {path!r}: {attribute} is not callable")
