@@ -79,6 +79,88 @@ class AdaptationTests(SynchronousTestCase):
         self.assertEqual(adapted.exchange_many([b"x"]), [])
         self.assertEqual(adapted.statistics().refused, 2)
 
+    def test_a_full_deque_drops_nothing(self) -> None:
+        """A deque with maxlen throws its oldest away by itself: no call gets that far, single, batch or exchange."""
+        original: deque[bytes] = deque([b"a", b"b", b"c"], maxlen=3)
+        adapted = IMessageQueue(original)
+        self.assertRaises(QueueFull, adapted.enqueue, b"d")
+        self.assertEqual(adapted.enqueue_many([b"d", b"e"]), 0)
+        self.assertEqual(list(original), [b"a", b"b", b"c"])
+        self.assertEqual(adapted.exchange_many([b"d", b"e"]), [b"a", b"b"])
+        self.assertEqual(list(original), [b"c", b"d", b"e"])
+
+    def test_calls_beside_the_adapter(self) -> None:
+        """Whoever holds the original puts in and takes out as before; the adapter sees it at once."""
+        for original, put, take in (
+            (deque(maxlen=2), deque.append, deque.popleft),
+            (queue.Queue(2), queue.Queue.put_nowait, queue.Queue.get_nowait),
+        ):
+            adapted = IMessageQueue(original)
+            put(original, b"a")
+            put(original, b"b")
+            self.assertEqual((adapted.depth, adapted.statistics().size_bytes), (2, 2))
+            self.assertRaises(QueueFull, adapted.enqueue, b"c")
+            self.assertEqual(take(original), b"a")
+            self.assertEqual(adapted.enqueue_many([b"c", b"d"]), 1)
+            self.assertEqual(adapted.dequeue_many(9), [b"b", b"c"])
+            self.assertRaises(QueueEmpty, adapted.dequeue)
+
+
+class Contested(deque):
+    """A deque whose owner puts something in behind the adapter's back, each time when a place has become free."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.theirs: list[bytes] = []
+
+    def popleft(self) -> bytes:
+        """Take, and lose the place."""
+        item = super().popleft()
+        if self.theirs:
+            self.append(self.theirs.pop(0))
+        return item
+
+
+class ContestedTests(SynchronousTestCase):
+    """An exchange in a full queue took the oldest to make room, and somebody else used the room first."""
+
+    def setUp(self) -> None:
+        """A full deque; its owner is about to put one message in."""
+        self.original = Contested([b"a", b"b"], 2)
+        self.original.theirs = [b"theirs"]
+        self.adapted = IMessageQueue(self.original)
+
+    def test_nothing_is_lost(self) -> None:
+        """The exchange ends there, refused; what it took comes first, and everything else in order after it."""
+        self.assertEqual(self.adapted.exchange_many([b"c"]), [])
+        now = self.adapted.statistics()
+        self.assertEqual((now.depth, now.size_bytes), (3, 8))
+        self.assertEqual((now.enqueued, now.dequeued, now.refused), (0, 0, 1))
+        self.assertEqual(self.adapted.dequeue_many(9), [b"a", b"b", b"theirs"])
+        self.assertEqual((self.adapted.depth, self.adapted.statistics().dequeued), (0, 3))
+
+    def test_what_was_exchanged_before_is_answered(self) -> None:
+        """The first of three loses no race; the second does, and neither it nor the third is put in."""
+        self.original.theirs = []
+        self.assertEqual(self.adapted.exchange_many([b"c"]), [b"a"])
+        self.original.theirs = [b"theirs"]
+        self.assertEqual(self.adapted.exchange_many([b"d", b"e"]), [])
+        self.assertEqual(self.adapted.dequeue_many(9), [b"b", b"c", b"theirs"])
+
+    def test_single_takes_see_it_first(self) -> None:
+        """A dequeue gives what waits aside, and then there is room for an exchange again."""
+        self.adapted.exchange_many([b"c"])
+        self.assertEqual(self.adapted.dequeue(), b"a")
+        self.assertEqual(self.adapted.exchange_many([b"d"]), [b"b"])
+        self.assertEqual(self.adapted.dequeue_many(9), [b"theirs", b"d"])
+
+    def test_a_put_does_not_go_before_it(self) -> None:
+        """What is put in later comes later."""
+        self.adapted.exchange_many([b"c"])
+        self.original.clear()
+        self.adapted.enqueue(b"d")
+        self.assertEqual(self.adapted.dequeue_many(9), [b"a", b"d"])
+
 
 class Scripted:
     """A user's queue that does what a script says: before each call, the next step of it."""
@@ -183,6 +265,50 @@ class DuckTests(SynchronousTestCase):
             adapted = DuckQueue(original)
             adapted.enqueue(b"x")
             self.assertEqual((adapted.depth, adapted.statistics().depth), (depth, depth), kind)
+
+    def test_depth_is_never_negative(self) -> None:
+        """Messages that were there before are not counted in, and do not make it less than nothing."""
+        original = Scripted()
+        original.items = [b"there", b"before"]
+        adapted = DuckQueue(original)
+        self.assertEqual(adapted.dequeue_many(2), [b"there", b"before"])
+        self.assertEqual((adapted.depth, adapted.statistics().depth), (0, 0))
+
+    def test_depth_counts_itself(self) -> None:
+        """In by single calls and batches, out by both, refused ones not, exchanges neutral."""
+        adapted = DuckQueue(Scripted())
+        depths = []
+        for call, argument in (
+            (adapted.enqueue, b"a"),
+            (adapted.enqueue_many, [b"b", b"c"]),
+            (adapted.exchange_many, [b"d", b"e"]),
+            (adapted.dequeue_many, 2),
+            (adapted.dequeue_many, 9),
+        ):
+            call(argument)
+            depths.append(adapted.depth)
+        self.assertEqual(depths, [1, 3, 3, 1, 0])
+
+    def test_a_coroutine_is_told_the_same(self) -> None:
+        """An async def cannot be adapted."""
+        asked = []
+
+        class Asynchronous:
+            """Answers when awaited."""
+
+            def enqueue(self, message: bytes) -> Any:
+                """Later."""
+                asked.append(self._later())
+                return asked[-1]
+
+            dequeue = enqueue
+
+            async def _later(self) -> None:
+                """Nothing."""
+
+        error = self.assertRaises(TypeError, IMessageQueue(Asynchronous()).enqueue, b"x")
+        self.assertIn("Asynchronous answers later; declare it @implementer(IMessageQueue)", str(error))
+        asked[0].close()
 
     def test_a_method_named_depth_is_no_number(self) -> None:
         """Only an int is taken for the depth."""

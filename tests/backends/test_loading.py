@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -68,4 +70,20 @@ class LoadTests(SynchronousTestCase):
             error = self.assertRaises(SettingsError, load, path, "--metrics")
             self.assertIn(f"--metrics {path!r}: ", str(error))
             self.assertIn(problem, str(error))
+            self.assertNotIn("\n", str(error))
+
+    def test_a_module_with_a_mistake_in_it(self) -> None:
+        """One that is no Python, or imports what is not there, is named with what is wrong in it."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        self.patch(sys, "path", [str(directory), *sys.path])
+        self.patch(sys, "dont_write_bytecode", True)
+        for name, source, problem in (
+            ("quickpulse_test_no_python", "def (:", "(quickpulse_test_no_python.py, line 1)"),
+            ("quickpulse_test_no_import", "import no_such_module_here", "No module named 'no_such_module_here'"),
+        ):
+            (directory / f"{name}.py").write_text(source)
+            error = self.assertRaises(SettingsError, load, f"{name}:factory", "--queue")
+            self.assertTrue(str(error).startswith(f"--queue '{name}:factory': "), error)
+            self.assertTrue(str(error).endswith(problem), error)
             self.assertNotIn("\n", str(error))
