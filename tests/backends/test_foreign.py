@@ -121,6 +121,20 @@ class Contested(deque):
         return item
 
 
+class ContestedStandard(queue.Queue):
+    """The same as a queue.Queue."""
+
+    theirs: tuple[bytes, ...] = ()
+
+    def get_nowait(self) -> Any:
+        """Take, and lose the place."""
+        item = super().get_nowait()
+        for payload in self.theirs:
+            self.put_nowait(payload)
+        self.theirs = ()
+        return item
+
+
 class ContestedTests(SynchronousTestCase):
     """An exchange in a full queue took the oldest to make room, and somebody else used the room first."""
 
@@ -138,6 +152,17 @@ class ContestedTests(SynchronousTestCase):
         self.assertEqual((now.enqueued, now.dequeued, now.refused), (0, 0, 1))
         self.assertEqual(self.adapted.dequeue_many(9), [b"a", b"b", b"theirs"])
         self.assertEqual((self.adapted.depth, self.adapted.statistics().dequeued), (0, 3))
+
+    def test_a_standard_queue_loses_nothing_either(self) -> None:
+        """What waits aside counts in its depth and bytes too."""
+        original = ContestedStandard(1)
+        adapted = IMessageQueue(original)
+        adapted.enqueue(b"a")
+        original.theirs = (b"theirs",)
+        self.assertEqual(adapted.exchange_many([b"c"]), [])
+        now = adapted.statistics()
+        self.assertEqual((now.depth, now.size_bytes, now.refused), (2, 7, 1))
+        self.assertEqual(adapted.dequeue_many(9), [b"a", b"theirs"])
 
     def test_what_was_exchanged_before_is_answered(self) -> None:
         """The first of three loses no race; the second does, and neither it nor the third is put in."""

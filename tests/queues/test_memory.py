@@ -137,6 +137,51 @@ class ThreadTests(SynchronousTestCase):
         """Sixteen threads that meet full and empty all the time."""
         self.share(8, 8, 300, MessageQueue(capacity=7))
 
+    def test_single_calls_keep_the_figures(self) -> None:
+        """Sixteen threads, one message a call, nothing between the calls: counts and bytes add up to the last one.
+
+        The length of a Message is asked for in Python, where threads may switch: in the middle of a sum.
+        """
+        queue = MessageQueue()
+        calls = 2000
+        queue.enqueue_many([Message(b"12345")] * (8 * calls))
+
+        def produce() -> None:
+            for _ in range(calls):
+                queue.enqueue(Message(b"123"))
+
+        def consume() -> None:
+            for _ in range(calls):
+                queue.dequeue()
+
+        def exchange() -> None:
+            for _ in range(calls):
+                queue.exchange_many((Message(b"1"),))
+
+        self.run_threads(*[produce] * 4, *[consume] * 8, *[exchange] * 4)
+        now = queue.statistics()
+        self.assertEqual((now.depth, now.enqueued, now.dequeued), (4 * calls, 16 * calls, 12 * calls))
+        self.assertEqual(now.size_bytes, sum(map(len, queue.dequeue_many(16 * calls))))
+
+    def test_batches_keep_the_figures(self) -> None:
+        """The same by batches, in and out."""
+        queue = MessageQueue()
+        batch = [Message(b"123")] * 10
+        queue.enqueue_many(batch * 800)
+
+        def produce() -> None:
+            for _ in range(200):
+                queue.enqueue_many(batch)
+
+        def consume() -> None:
+            for _ in range(200):
+                queue.dequeue_many(10)
+
+        self.run_threads(*[produce] * 4, *[consume] * 4)
+        now = queue.statistics()
+        self.assertEqual((now.depth, now.enqueued, now.dequeued), (8000, 16_000, 8000))
+        self.assertEqual(now.size_bytes, 24_000)
+
     def test_batches_stay_together(self) -> None:
         """Nothing of another caller comes between the messages of one batch."""
         queue = MessageQueue()
