@@ -109,7 +109,6 @@ class Lifecycle(Service):
     def _install_signal_handlers(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: self._reactor.callFromThread(self.signalled, number))
-
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
             # twistd rotates its log file at this signal; without a log file it would end the process.
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)

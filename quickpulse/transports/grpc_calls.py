@@ -58,12 +58,14 @@ class OpenStreams:
     def __init__(self) -> None:
         self.is_draining = False
         self.refused = 0
-        """Calls that came during the drain."""
+        """Calls that the drain has ended; while it grows, more may be on their way."""
         self._streams: set[OpenStream] = set()
 
     @contextmanager
     def opened(self) -> Iterator[OpenStream]:
-        """Around a call: a drain's interruption leaves it as `Draining`."""
+        """Around a call: a drain's interruption leaves it as `Draining`, at once if the drain has begun."""
+        if self.is_draining:
+            raise Draining
         task = asyncio.current_task()
         assert task is not None
         stream = OpenStream(task)
@@ -76,6 +78,11 @@ class OpenStreams:
             raise
         finally:
             self._streams.discard(stream)
+
+    async def refuse(self, context: Any) -> None:
+        """End a call because of the drain: it came too late, or waits for its peer."""
+        self.refused += 1
+        await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
 
     def drain(self) -> None:
         """Interrupt who waits for a peer; who is at work looks at `is_draining` before the next wait."""
@@ -160,11 +167,6 @@ class _Calls:
         """Put and take, for each message."""
         await self._unimplemented(context, "StreamMessages is not implemented in unary mode")
 
-    async def _draining(self, context: Any) -> None:
-        """End a call that came too late; it took no effect."""
-        self._streams.refused += 1
-        await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
-
     async def _unimplemented(self, context: Any, text: str) -> None:
         self._traffic.refused("unimplemented")
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
@@ -194,7 +196,7 @@ class UnaryCalls(_Calls):
         if payload is None or len(payload) > self._max_message_bytes:
             return await self._refuse(payload, context)
         if self._streams.is_draining:
-            return await self._draining(context)
+            return await self._streams.refuse(context)
         self._counts.received_bytes += len(payload)
         try:
             result = self._queue.enqueue(payload)
@@ -212,7 +214,7 @@ class UnaryCalls(_Calls):
         if request is None:
             return await self._refuse(request, context)
         if self._streams.is_draining:
-            return await self._draining(context)
+            return await self._streams.refuse(context)
         try:
             result = self._queue.dequeue()
             if isinstance(result, Deferred):
@@ -269,7 +271,7 @@ class StreamCalls(_Calls):
                     counts.sent_bytes += len(answer)
                 raise Draining
         except Draining:
-            await self._draining(context)
+            await streams.refuse(context)
 
     def _nothing(self, payload: bytes) -> bytes:
         """The answer where nothing was taken."""

@@ -19,7 +19,6 @@ from quickpulse.errors import ListenError, SettingsError
 from quickpulse.events import Event
 from quickpulse.interfaces import ITransportService
 from quickpulse.transports.grpc_calls import (
-    DRAINING,
     SERVICE,
     Draining,
     OpenStream,
@@ -207,7 +206,7 @@ class _Health(health.aio.HealthServicer):  # type: ignore[misc]
                 stream.is_reading = True
                 await super().Watch(request, context)
         except Draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+            await self._streams.refuse(context)
 
 
 class _Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
@@ -224,7 +223,7 @@ class _Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
                 async for response in self.ServerReflectionInfo(self._read(stream, context), context):
                     await context.write(response)
         except Draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
+            await self._streams.refuse(context)
 
     async def _read(self, stream: OpenStream, context: Any) -> AsyncIterator[Any]:
         while not self._streams.is_draining:

@@ -189,7 +189,3 @@ class HttpServer(ListeningService):
     def drain(self, seconds: float) -> Deferred[None]:
         """Listen no more; answers on their way go out while the reactor still runs."""
         return self.stop_listening()
-
-    def abort_all(self) -> None:
-        """Cut what is open."""
-        self.factory.abort_all()

@@ -79,7 +79,7 @@ class ListeningService(Service):
 
     :param endpoint: where.
     :param where: names the address if that fails.
-    :param factory: makes the connections.
+    :param factory: makes the connections; its `abort_all` cuts those that are open.
     """
 
     def __init__(self, endpoint: IStreamServerEndpoint, where: str, factory: Any) -> None:
@@ -106,7 +106,7 @@ class ListeningService(Service):
     def stopService(self) -> Deferred[None]:
         """Listen no more and cut what is open; `drain` comes first where order is wanted."""
         super().stopService()
-        self.abort_all()
+        self.factory.abort_all()
         return self.stop_listening()
 
     def stop_listening(self) -> Deferred[None]:
@@ -116,10 +116,6 @@ class ListeningService(Service):
             return succeed(None)
         stopped: Deferred[None] = maybeDeferred(cast("Callable[[], Any]", port.stopListening))
         return stopped
-
-    def abort_all(self) -> None:
-        """Cut what is open."""
-        raise NotImplementedError
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port

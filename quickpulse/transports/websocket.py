@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.errors import QueueFull
 from quickpulse.transports.flow import Deliveries, ReadGate, unacknowledged_bytes
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
@@ -249,8 +248,7 @@ class WsProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _unavailable(self, failure: Failure, asked: int) -> None:
         """The provider failed: whether the requests took effect is not known, and so they are told."""
-        if not failure.check(QueueFull):
-            _log.failure("the queue failed", failure)
+        _log.failure("the queue failed", failure)
         self.factory.traffic.refused("queue_unavailable", asked)
         if not self._is_gone:
             self._wrote(len(UNAVAILABLE) * asked)

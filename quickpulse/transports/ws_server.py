@@ -25,7 +25,3 @@ class WsServer(ListeningService):
     def drain(self, seconds: float) -> Deferred[None]:
         """Listen no more, answer what was read, close with 1012."""
         return self.stop_listening().addCallback(lambda _: self.factory.drain(seconds))
-
-    def abort_all(self) -> None:
-        """Cut what is open."""
-        self.factory.abort_all()

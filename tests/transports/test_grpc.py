@@ -170,6 +170,20 @@ class UnaryTests(ServiceTestCase):
 
         return in_loop(talk())
 
+    def test_a_watch_that_comes_during_the_drain(self) -> Deferred:
+        """Watchers call again at once when they are told UNAVAILABLE; they do not hold the drain up."""
+        service = self.start("grpc", drain_seconds=60.0)
+        stub = health_pb2_grpc.HealthStub(self.channel(service))
+
+        async def talk():
+            await until(lambda: service.lifecycle.is_listening)
+            service.transport._streams.is_draining = True
+            watch = stub.Watch(health_pb2.HealthCheckRequest())
+            error = await error_of(watch.read())
+            self.assertEqual((error.code(), error.details()), (grpc.StatusCode.UNAVAILABLE, "server is draining"))
+
+        return in_loop(asyncio.wait_for(talk(), 10))
+
     def test_reflection(self) -> Deferred:
         """Served under v1alpha and v1; it ends at a drain instead of holding it up."""
         service = self.start("grpc")
