@@ -258,9 +258,9 @@ class HostileTests(RealServerTestCase):
             await server.until_metric('quickpulse_connections_open{transport="ws"}', 0)
             counts = await server.metrics()
             left, undelivered = counts["quickpulse_queue_depth"], counts["quickpulse_undelivered_total"]
-            in_kernel = total - received - left - undelivered
-            # what our own kernel had acknowledged and we did not read before the reset is out of a server's sight
-            self.assertGreaterEqual(in_kernel, 0)
+            # An upper bound: a message that arrived just before the reset is not confirmed yet, so it may be among them.
+            self.assertLessEqual(undelivered, total - left)
+            self.assertLessEqual(received, total - left)
             self.assertEqual(counts["quickpulse_dequeue_total"], total - left)
             self.assertEqual(len(await asyncio.to_thread(consume, server)), left)
 
