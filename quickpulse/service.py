@@ -126,12 +126,13 @@ class QuickPulseService(MultiService):
         )
 
     def _report_left(self) -> None:
-        """Ephemeral means that what is still queued is gone, so it is said."""
+        """Ephemeral means that what is still queued is gone, so it is said; another provider may keep its messages."""
         left, undelivered = self.queue.depth, self.traffic.undelivered_total
         report = _log.warn if left or undelivered else _log.info
         report(
-            "drained: {left} messages were still queued and are gone, {undelivered} were taken but not delivered",
+            "drained: {left} messages were still queued{fate}, {undelivered} were taken but not delivered",
             left=left,
+            fate=" and are gone" if self.settings.queue == "memory" else "",
             undelivered=undelivered,
         )
 

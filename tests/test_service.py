@@ -1,0 +1,42 @@
+"""The assembly's own words: what the service says of itself at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import inlineCallbacks
+from twisted.logger import formatEvent, globalLogPublisher
+
+from tests.serving import ServiceTestCase
+
+
+class LeftTests(ServiceTestCase):
+    """What is still queued at the end of a drain."""
+
+    @inlineCallbacks
+    def drained(self, **settings: Any):
+        """The log line of a drain with one message left."""
+        lines: list[str] = []
+
+        def observe(event: Any) -> None:
+            lines.append(formatEvent(event))
+
+        service = self.start("ws", **settings)
+        service.queue.enqueue(b"a")
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        yield service.lifecycle.drain()
+        (line,) = [line for line in lines if line.startswith("drained:")]
+        return line
+
+    @inlineCallbacks
+    def test_in_memory_it_is_gone(self):
+        """Ephemeral, and it says so."""
+        line = yield self.drained()
+        self.assertEqual(line, "drained: 1 messages were still queued and are gone, 0 were taken but not delivered")
+
+    @inlineCallbacks
+    def test_another_provider_may_keep_it(self):
+        """The server does not know, and does not claim it."""
+        line = yield self.drained(queue="quickpulse.queues.memory:MessageQueue")
+        self.assertEqual(line, "drained: 1 messages were still queued, 0 were taken but not delivered")
