@@ -105,8 +105,18 @@ class MessageQueue:
 
     def exchange_many(self, messages: Sequence[Item]) -> list[Item]:
         """Put each message in and take the oldest for it; end before the first that a bound in bytes forbids."""
-        if len(messages) == 1 and self.capacity_bytes is None:
-            return [self._exchange(messages[0])]
+        if len(messages) == 1 and self.capacity_bytes is None:  # over gRPC this is the hot path
+            message = messages[0]
+            if type(message) not in ITEM_TYPES:
+                require_items(messages)
+            with self._lock:
+                items = self._items
+                items.append(message)  # one more than the capacity for a moment that nobody sees
+                item = items.popleft()
+                self._size_bytes += len(message) - len(item)
+                self._enqueued += 1
+                self._dequeued += 1
+            return [item]
         require_items(messages)
         with self._lock:
             if self.capacity_bytes is None and len(self._items) + len(messages) <= self.capacity:
@@ -133,18 +143,6 @@ class MessageQueue:
                 dequeued=self._dequeued,
                 refused=self._refused,
             )
-
-    def _exchange(self, message: Item) -> Item:
-        """One exchange where no bound in bytes can forbid it: over gRPC this is the hot path."""
-        if type(message) not in ITEM_TYPES:
-            require_items((message,))
-        with self._lock:
-            self._items.append(message)  # one more than the capacity for a moment that nobody sees
-            item = self._items.popleft()
-            self._size_bytes += len(message) - len(item)
-            self._enqueued += 1
-            self._dequeued += 1
-        return item
 
     def _fitting(self, messages: Sequence[Item], size_bytes: int) -> int:
         """How many of `messages`, together `size_bytes` long, fit from the first on."""

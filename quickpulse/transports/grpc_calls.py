@@ -217,7 +217,7 @@ class UnaryCalls(_Calls):
             return await self._streams.refuse(context)
         try:
             result = self._queue.dequeue()
-            if isinstance(result, Deferred):
+            if type(result) is not bytes and isinstance(result, Deferred):
                 result = await at_leisure(result, self._lost)
         except QueueEmpty:
             return CONSUME_EMPTY
@@ -255,7 +255,7 @@ class StreamCalls(_Calls):
                     counts.received_bytes += len(payload)
                     try:
                         taken = queue.exchange_many((payload,)) if payload else queue.dequeue_many(1)
-                        if isinstance(taken, Deferred):
+                        if type(taken) is not list and isinstance(taken, Deferred):
                             taken = await at_leisure(taken, self._lost)
                     except Exception:
                         await self._unavailable(context)
