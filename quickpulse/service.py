@@ -151,7 +151,7 @@ def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> 
     from quickpulse.transports.ws_server import WsServer
 
     where, endpoint = _where(settings, reactor, "ws")
-    factory = WsFactory(reactor, queue, traffic, settings.max_message_bytes, settings.allow_origin)
+    factory = WsFactory(reactor, queue, traffic, settings)
     return WsServer(endpoint, where, factory)
 
 
@@ -167,7 +167,7 @@ def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -
         if settings.grpc_endpoint
         else host_and_port(settings.host, settings.grpc_port)
     )
-    return server(reactor, address, queue, traffic, settings.max_message_bytes)
+    return server(reactor, address, queue, traffic, settings)
 
 
 # A mode imports its own transport only: grpcio is 30 MiB that a WebSocket server does not need.

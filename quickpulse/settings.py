@@ -53,6 +53,15 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {' or '.join(words)}")
+        return text
+
+    return parse
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("expected a value, got an empty one")
@@ -172,6 +181,51 @@ OPTIONS = (
         "Serve the six queue metrics under the prefix unnamedmq_ too.",
         is_switch=True,
     ),
+    Option(
+        "ws-frames",
+        "fast",
+        _one_of("fast", "plain"),
+        "How WebSocket frames are read: fast, whole reads at once; plain, by autobahn alone.",
+    ),
+    Option(
+        "grpc-server",
+        "grpcio",
+        _one_of("native", "grpcio"),
+        "Which gRPC server: native, our own; grpcio, the library's.",
+    ),
+    Option("max-connections", 20_000, _unbounded_at_zero, "Most open connections of clients; 0 is no such bound."),
+    Option(
+        "max-connections-per-address",
+        None,
+        _unbounded_at_zero,
+        "Most open connections from one address; 0 is no such bound.",
+    ),
+    Option("max-streams", 1_000, _whole_number(1, 2**31 - 1), "Most open gRPC calls of one connection."),
+    Option(
+        "max-header-bytes",
+        16_384,
+        _whole_number(1024, MEBIBYTE),
+        "Longest header of a request: of a WebSocket handshake, or a gRPC call's metadata.",
+    ),
+    Option(
+        "max-inflight-bytes",
+        8_388_608,
+        _whole_number(65_536),
+        "Bytes of one connection that may be under way: received and not answered, or answered and not read.",
+    ),
+    Option("handshake-seconds", 5.0, _seconds, "Time for a connection to begin its protocol; 0 is no such bound."),
+    Option(
+        "idle-seconds",
+        0.0,
+        _seconds,
+        "A connection without a request for this long is closed; 0 is never: dead peers are found by pings.",
+    ),
+    Option(
+        "stall-seconds",
+        30.0,
+        _seconds,
+        "A peer that reads nothing of what waits for it, for this long, is cut off; 0 is never.",
+    ),
     Option("drain-seconds", 8.0, _seconds, "Longest time that an orderly end takes after SIGTERM or SIGINT."),
     Option("queue", "memory", _text, "Queue provider: memory, or package.module:factory."),
     Option("metrics", "prometheus", _text, "Metrics provider: prometheus, memory, or package.module:factory."),
@@ -202,6 +256,16 @@ class Settings:
     max_message_bytes: int = MEBIBYTE
     allow_origin: tuple[str, ...] = ()
     legacy_metric_names: bool = False
+    ws_frames: str = "fast"
+    grpc_server: str = "grpcio"
+    max_connections: int | None = 20_000
+    max_connections_per_address: int | None = None
+    max_streams: int = 1_000
+    max_header_bytes: int = 16_384
+    max_inflight_bytes: int = 8_388_608
+    handshake_seconds: float = 5.0
+    idle_seconds: float = 0.0
+    stall_seconds: float = 30.0
     drain_seconds: float = 8.0
     queue: str = "memory"
     metrics: str = "prometheus"

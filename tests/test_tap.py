@@ -73,13 +73,15 @@ class OptionsTests(SynchronousTestCase):
             *("--mode=grpc", "--host=::1", "--ws-port", "1", "--grpc-port=2", "--http-port", "3"),
             *("--ws-endpoint=tcp:4", "--grpc-endpoint=tcp:5", "--http-endpoint", "tcp:6", "--capacity=7"),
             *("--capacity-bytes=8", "--max-message-bytes=9", "--allow-origin=https://a.example,https://b.example"),
+            *("--ws-frames=plain", "--grpc-server=native", "--max-connections=10", "--max-connections-per-address=11"),
+            *("--max-streams=12", "--max-header-bytes=1300", "--max-inflight-bytes=140000", "--handshake-seconds=15"),
+            *("--idle-seconds=16", "--stall-seconds=17"),
             *("--legacy-metric-names", "--drain-seconds=1.5", "--queue=a:b", "--metrics=memory"),
         )
+        where = ("::1", 1, 2, 3, "tcp:4", "tcp:5", "tcp:6")
         origins = ("https://a.example", "https://b.example")
-        self.assertEqual(
-            settings,
-            Settings("grpc", "::1", 1, 2, 3, "tcp:4", "tcp:5", "tcp:6", 7, 8, 9, origins, True, 1.5, "a:b", "memory"),
-        )
+        bounds = ("plain", "native", 10, 11, 12, 1300, 140_000, 15.0, 16.0, 17.0)
+        self.assertEqual(settings, Settings("grpc", *where, 7, 8, 9, origins, True, *bounds, 1.5, "a:b", "memory"))
 
     def test_environment(self) -> None:
         """A variable counts where there is no flag."""

@@ -29,6 +29,7 @@ from quickpulse.transports.grpc_calls import (
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
+    from quickpulse.settings import Settings
     from quickpulse.transports.grpc_addresses import GrpcAddress
 
 PROTOBUF_OVERHEAD_BYTES = 1024
@@ -63,21 +64,19 @@ class GrpcServer(Service):
     :param address: where to listen.
     :param queue: the IMessageQueue.
     :param traffic: the ITraffic.
-    :param max_message_bytes: longest payload.
+    :param settings: the bounds.
     """
 
     calls: type[UnaryCalls | StreamCalls]
     name = "gRPC"
 
-    def __init__(
-        self, reactor: Any, address: GrpcAddress, queue: Any, traffic: ITraffic, max_message_bytes: int
-    ) -> None:
+    def __init__(self, reactor: Any, address: GrpcAddress, queue: Any, traffic: ITraffic, settings: Settings) -> None:
         self.addresses: list[str] = []
         self._loop = loop_of(reactor)
         self._address = address
         self._streams = OpenStreams()
-        self._calls = self.calls(queue, traffic, max_message_bytes, self._streams)
-        self._max_message_bytes = max_message_bytes
+        self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams)
+        self._max_message_bytes = settings.max_message_bytes
         self._health = _Health(self._streams)
         self._server: Any = None
         self._listening = Event()

@@ -19,6 +19,7 @@ from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
+    from quickpulse.settings import Settings
 
 _log = Logger()  # not the class's `log`: that is autobahn's, with its own levels
 
@@ -318,8 +319,7 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
     :param reactor: for timeouts.
     :param queue: the IMessageQueue.
     :param traffic: the ITraffic.
-    :param max_message_bytes: longest payload.
-    :param allow_origin: origins of other hosts that may connect.
+    :param settings: the bounds, and the origins of other hosts that may connect.
     """
 
     protocol = WsProtocol
@@ -330,21 +330,21 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         reactor: Any,
         queue: Any,
         traffic: ITraffic,
-        max_message_bytes: int,
-        allow_origin: tuple[str, ...],
+        settings: Settings,
     ) -> None:
         super().__init__(reactor=reactor, server="QuickPulse")
         self._batched_timer = _Timer(reactor)  # autobahn's own would run on the global reactor
         self.queue = queue
         self.traffic = traffic
         self.counts = traffic.of(NAME)
-        self.allow_origin = allow_origin
+        self.settings = settings
+        self.allow_origin = settings.allow_origin
         self.is_draining = False
         self.connections: set[WsProtocol] = set()
         self._all_closed: Deferred[None] | None = None
         self.setProtocolOptions(
-            maxMessagePayloadSize=max_message_bytes,
-            maxFramePayloadSize=max_message_bytes,
+            maxMessagePayloadSize=settings.max_message_bytes,
+            maxFramePayloadSize=settings.max_message_bytes,
             versions=[13],  # RFC 6455; the drafts before it have another Origin header
             failByDrop=False,  # a dropped connection has no close code
             echoCloseCodeReason=True,

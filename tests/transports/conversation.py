@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.memory import MessageQueue
+from quickpulse.settings import Settings
 from quickpulse.transports.websocket import WsFactory
 
 MASK = b"\x12\x34\x56\x78"
@@ -92,7 +93,7 @@ class Conversation:
 
     :param path: the path of the handshake.
     :param queue: what the server serves from.
-    :param options: of WsFactory: max_message_bytes, allow_origin.
+    :param options: of Settings, such as allow_origin.
     """
 
     def __init__(self, path: str = "/ws/publish", queue: Any = None, factory: Any = None, **options: Any) -> None:
@@ -100,8 +101,8 @@ class Conversation:
         self.clock = Clock() if factory is None else factory.reactor
         self.traffic = Traffic() if factory is None else factory.traffic
         self.queue = MessageQueue(100) if queue is None else queue
-        settings = {"max_message_bytes": 1000, "allow_origin": (), **options}
-        self.factory = factory or WsFactory(self.clock, self.queue, self.traffic, **settings)
+        settings = Settings("ws", **{"max_message_bytes": 1000, **options})
+        self.factory = factory or WsFactory(self.clock, self.queue, self.traffic, settings)
         self.transport = SocketTransport()
         self.protocol = self.factory.buildProtocol(None)
         self.transport.protocol = self.protocol
