@@ -156,6 +156,18 @@ def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> 
 
 
 def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+    make = _make_native_grpc if settings.grpc_server == "native" else _make_grpcio
+    return make(settings, reactor, queue, traffic)
+
+
+def _make_native_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+    from quickpulse.transports.grpc_native import GrpcFactory, NativeGrpcServer
+
+    where, endpoint = _where(settings, reactor, "grpc")
+    return NativeGrpcServer(endpoint, where, GrpcFactory(reactor, queue, traffic, settings))
+
+
+def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
     # Read by grpcio's C core when it is imported: what it would write to stderr comes to us as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint

@@ -189,7 +189,7 @@ OPTIONS = (
     ),
     Option(
         "grpc-server",
-        "grpcio",
+        "native",
         _one_of("native", "grpcio"),
         "Which gRPC server: native, our own; grpcio, the library's.",
     ),
@@ -257,7 +257,7 @@ class Settings:
     allow_origin: tuple[str, ...] = ()
     legacy_metric_names: bool = False
     ws_frames: str = "fast"
-    grpc_server: str = "grpcio"
+    grpc_server: str = "native"
     max_connections: int | None = 20_000
     max_connections_per_address: int | None = None
     max_streams: int = 1_000

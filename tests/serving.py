@@ -40,6 +40,7 @@ class ServiceTestCase(TestCase):
 
     def channel(self, service: QuickPulseService) -> grpc.aio.Channel:
         """A gRPC channel to the service."""
+        asyncio.set_event_loop(reactor._asyncioEventloop)  # where grpcio's client looks for it
         channel = grpc.aio.insecure_channel(self.address(service.transport))
         self.addCleanup(lambda: in_loop(channel.close()))
         return channel

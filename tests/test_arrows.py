@@ -26,7 +26,7 @@ ARROWS = {
     "quickpulse.events": {"twisted.internet.defer", "twisted.python.failure"},
     # The parts: each knows the vocabulary, and not the others.
     "quickpulse.queues": {*VOCABULARY, "zope.interface"},
-    "quickpulse.wire": {"quickpulse.errors", "quickpulse.messages"},
+    "quickpulse.wire": {"quickpulse.errors", "quickpulse.messages", "hpack"},
     "quickpulse.backends": {*VOCABULARY, "quickpulse.queues", "zope.interface", "twisted.internet.defer"},
     "quickpulse.metrics": {
         *VOCABULARY,

@@ -33,7 +33,7 @@ DEFAULTS = {
     "allow-origin": (),
     "legacy-metric-names": False,
     "ws-frames": "fast",
-    "grpc-server": "grpcio",
+    "grpc-server": "native",
     "max-connections": 20_000,
     "max-connections-per-address": None,
     "max-streams": 1_000,

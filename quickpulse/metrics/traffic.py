@@ -10,12 +10,18 @@ TRANSPORTS = ("grpc", "http", "ws")
 
 REFUSALS = (
     "bad_request",  # not the protocol: malformed HTTP, frames or protobuf
+    "flood",  # frames that cost and move nothing, too many in a second
     "forbidden_origin",  # a browser page of another host
+    "header_too_large",  # a handshake or a call's metadata
+    "idle",  # no request for longer than is allowed
     "message_too_large",
     "not_found",  # no such path or method
     "queue_full",
     "queue_unavailable",  # the provider behind the queue failed
+    "stalled",  # a peer that read nothing of what waited for it
     "timeout",  # a handshake or a pong did not come in time
+    "too_many_connections",  # closed before the first byte was read
+    "too_many_streams",  # open calls of one connection
     "unimplemented",  # a call of the other gRPC mode
 )
 """Why a request is refused; each is there from the start, with 0, so that a rate has something to start from."""

@@ -58,17 +58,25 @@ class ReadGate:
 
 
 def unacknowledged_bytes(transport: Any) -> int:
-    """Bytes written to a TCP transport that the peer's kernel has not confirmed: in Twisted's buffer and our kernel's.
+    """Bytes written to a TCP transport that the peer's kernel has not confirmed: in its buffer and our kernel's.
 
     0 where it cannot be known (TLS, a socket that is closed).
     """
-    waiting = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
-    waiting += getattr(transport, "_tempDataLen", 0)
+    waiting = _unsent_bytes(transport)
     try:
         kernel = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
     except (AttributeError, OSError, ValueError, TypeError):
-        return int(waiting)
-    return int(waiting + struct.unpack("i", kernel)[0])
+        return waiting
+    return waiting + int(struct.unpack("i", kernel)[0])
+
+
+def _unsent_bytes(transport: Any) -> int:
+    """What the transport itself holds: ours says so, Twisted's is looked into."""
+    unsent = getattr(transport, "unsent_bytes", None)
+    if unsent is not None:
+        return int(unsent())
+    waiting = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+    return int(waiting + getattr(transport, "_tempDataLen", 0))
 
 
 class Deliveries:

@@ -5,39 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc.aio import EOF
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from quickpulse._generated.messagequeue_pb2 import (
-    ConsumeRequest,
-    ConsumeResponse,
-    ProduceRequest,
-    ProduceResponse,
-    StreamMessage,
-)
 from quickpulse.errors import MessageTooLarge, QueueEmpty, QueueError, QueueFull, QueueUnavailable
 from quickpulse.messages import Item, payload_of
-from quickpulse.wire.grpc.payloads import read_payload, write_payload
+from quickpulse.transports.grpc_contract import (
+    CONSUME_EMPTY,
+    DRAINING,
+    NAME,
+    NOT_IN_STREAMING,
+    NOT_IN_UNARY,
+    NOT_PROTOBUF,
+    PRODUCE_FULL,
+    PRODUCED,
+    STREAM_EMPTY,
+    STREAM_FULL,
+    read_consume,
+    read_produce,
+    read_stream_message,
+)
+from quickpulse.wire.grpc.payloads import write_payload
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
-
-NAME = "grpc"
-"""The label of this transport in metrics. Its bytes are those of payloads: grpcio does not show the wire's."""
-
-SERVICE = "messagequeue.MessageQueue"
-
-DRAINING = "server is draining"
-
-FULL = str(QueueFull())
-EMPTY = str(QueueEmpty())
 
 _log = Logger()
 
@@ -96,41 +92,6 @@ class Draining(Exception):  # noqa: N818 - an event, not an error
     """The server ends this stream."""
 
 
-def parser(message: Any) -> Callable[[bytes], bytes | None]:
-    """A request deserializer that gives the payload, or None for what is no such message.
-
-    grpcio would log a traceback and answer UNKNOWN if it raised; the servicer answers INTERNAL instead, as grpc-go
-    and grpc-java do.
-
-    :param message: the generated class, for the forms that `read_payload` leaves to it.
-    """
-
-    def by_protobuf(data: bytes) -> bytes | None:
-        try:
-            payload: bytes = message.FromString(data).payload
-        except DecodeError:
-            return None
-        return payload
-
-    return partial(read_payload, otherwise=by_protobuf)
-
-
-def _consume_parser(data: bytes) -> bytes | None:
-    """ConsumeRequest has no fields; what is in it is unknown, and must still be protobuf."""
-    try:
-        ConsumeRequest.FromString(data)
-    except DecodeError:
-        return None
-    return b""
-
-
-PRODUCED = ProduceResponse(success=True).SerializeToString()
-PRODUCE_FULL = ProduceResponse(success=False, error=FULL).SerializeToString()
-CONSUME_EMPTY = ConsumeResponse(error=EMPTY).SerializeToString()
-STREAM_FULL = StreamMessage(error=FULL).SerializeToString()
-STREAM_EMPTY = StreamMessage(error=EMPTY).SerializeToString()
-
-
 class _Calls:
     """What both modes share.
 
@@ -148,24 +109,28 @@ class _Calls:
         self._streams = streams
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
-        """Method name to handler, for a generic handler of `SERVICE`. Requests are payloads, answers are bytes."""
+        """Method name to handler, for a generic handler of `SERVICE`. Requests are payloads, answers are bytes.
+
+        The readers give None for what is no such message: grpcio would log a traceback and answer UNKNOWN if they
+        raised; here it is INTERNAL, as grpc-go and grpc-java answer.
+        """
         return {
-            "Produce": grpc.unary_unary_rpc_method_handler(self.Produce, parser(ProduceRequest)),
-            "Consume": grpc.unary_unary_rpc_method_handler(self.Consume, _consume_parser),
-            "StreamMessages": grpc.stream_stream_rpc_method_handler(self.StreamMessages, parser(StreamMessage)),
+            "Produce": grpc.unary_unary_rpc_method_handler(self.Produce, read_produce),
+            "Consume": grpc.unary_unary_rpc_method_handler(self.Consume, read_consume),
+            "StreamMessages": grpc.stream_stream_rpc_method_handler(self.StreamMessages, read_stream_message),
         }
 
     async def Produce(self, request: Any, context: Any) -> Any:
         """Put one message in."""
-        await self._unimplemented(context, "Produce is not implemented in streaming mode")
+        await self._unimplemented(context, NOT_IN_STREAMING.format("Produce"))
 
     async def Consume(self, request: Any, context: Any) -> Any:
         """Take the oldest message."""
-        await self._unimplemented(context, "Consume is not implemented in streaming mode")
+        await self._unimplemented(context, NOT_IN_STREAMING.format("Consume"))
 
     async def StreamMessages(self, requests: Any, context: Any) -> None:
         """Put and take, for each message."""
-        await self._unimplemented(context, "StreamMessages is not implemented in unary mode")
+        await self._unimplemented(context, NOT_IN_UNARY)
 
     async def _unimplemented(self, context: Any, text: str) -> None:
         self._traffic.refused("unimplemented")
@@ -175,7 +140,7 @@ class _Calls:
         """End the call, whose request is no protobuf (None) or has too long a payload."""
         if payload is None:
             self._traffic.refused("bad_request")
-            await context.abort(grpc.StatusCode.INTERNAL, "the request is not a valid protobuf message")
+            await context.abort(grpc.StatusCode.INTERNAL, NOT_PROTOBUF)
         else:
             self._traffic.refused("message_too_large")
             error = MessageTooLarge(len(payload), self._max_message_bytes)

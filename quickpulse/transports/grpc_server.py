@@ -18,14 +18,8 @@ from zope.interface import implementer
 from quickpulse.errors import ListenError, SettingsError
 from quickpulse.events import Event
 from quickpulse.interfaces import ITransportService
-from quickpulse.transports.grpc_calls import (
-    SERVICE,
-    Draining,
-    OpenStream,
-    OpenStreams,
-    StreamCalls,
-    UnaryCalls,
-)
+from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, StreamCalls, UnaryCalls
+from quickpulse.transports.grpc_contract import SERVICE
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic

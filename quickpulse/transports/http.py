@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
@@ -19,6 +20,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from quickpulse.interfaces import ITransportService
+from quickpulse.transports.bounds import Bounds, http_refusal
 from quickpulse.transports.listening import ListeningService
 
 if TYPE_CHECKING:
@@ -28,7 +30,16 @@ NAME = "http"
 """The label of this transport in metrics."""
 
 IDLE_SECONDS = 60
-"""How long a connection may rest between requests: longer than Prometheus's usual 15 s between scrapes."""
+"""How long a connection may rest, before its first request and between two: longer than Prometheus's usual 15 s
+between scrapes, so `--handshake-seconds` is not for it."""
+
+MAX_CONNECTIONS = 1_000
+"""Scrapers and probes are few. The bound is apart from the clients' one: who watches gets in when that is reached."""
+
+STALL_SECONDS = 30.0
+"""An answer here is some kilobytes; who does not read it gets no more time than a client by default."""
+
+REFUSAL = http_refusal(f"too many connections: this port holds {MAX_CONNECTIONS}")
 
 PAGE = Path(__file__).with_name("status.html")
 
@@ -116,6 +127,8 @@ class CountedFactory(WrappingFactory):
 
     def __init__(self, site: Site, traffic: ITraffic) -> None:
         super().__init__(site)
+        self.reactor = site.reactor
+        self.traffic = traffic
         self.counts = traffic.of(NAME)
 
     def abort_all(self) -> None:
@@ -185,6 +198,10 @@ class HttpServer(ListeningService):
 
     name = "HTTP"
     factory: CountedFactory
+
+    def __init__(self, endpoint: IStreamServerEndpoint, where: str, factory: CountedFactory) -> None:
+        super().__init__(endpoint, where, factory)
+        self.bound(Bounds(MAX_CONNECTIONS, stall_seconds=STALL_SECONDS), refusals=(REFUSAL, REFUSAL))
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Listen no more; answers on their way go out while the reactor still runs."""

@@ -14,22 +14,55 @@ from twisted.python.failure import Failure
 
 from quickpulse.errors import ListenError, SettingsError
 from quickpulse.events import Event
+from quickpulse.transports.bounds import BoundedFactory, Bounds
+from quickpulse.transports.loop import LoopPort, LoopServerEndpoint, loop_of
 
 BACKLOG = 65_535
 """Connections that may wait to be accepted; the kernel lowers it to its maximum. Twisted's 50 drops bursts."""
+
+TWISTED_BACKLOG = 50
+"""What an endpoint string without a backlog means."""
+
+
+class _LoopReactor:
+    """The asyncio reactor, but TCP ports are the event loop's own; for endpoint strings, however they are nested.
+
+    :param reactor: everything else.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = TWISTED_BACKLOG, interface: str = ""
+    ) -> IListeningPort:
+        """As IReactorTCP says, with a backlog for bursts unless another is asked for."""
+        loop_port = LoopPort(
+            self._reactor, factory, interface, port, BACKLOG if backlog == TWISTED_BACKLOG else backlog
+        )
+        loop_port.startListening()
+        return loop_port
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
 
 
 def make_endpoint(reactor: Any, option: str, endpoint: str | None, host: str, port: int) -> IStreamServerEndpoint:
     """Where to listen: the endpoint string if there is one, else host and port.
 
+    On an asyncio reactor TCP is the event loop's own; all else, and all of other reactors, is Twisted's.
+
     :param option: the flag that an error names, "--ws-endpoint".
     :raises SettingsError: the endpoint string is not valid.
     """
+    has_loop = loop_of(reactor) is not None
     if endpoint is None:
+        if has_loop:
+            return LoopServerEndpoint(reactor, host, port, BACKLOG)
         kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
         return kind(reactor, port, backlog=BACKLOG, interface=host)
     try:
-        described: IStreamServerEndpoint = serverFromString(reactor, endpoint)
+        described: IStreamServerEndpoint = serverFromString(_LoopReactor(reactor) if has_loop else reactor, endpoint)
     except KeyError as error:
         raise SettingsError(f"{option} {endpoint!r}: systemd handed over no socket that is called {error}") from error
     except Exception as error:  # each kind of endpoint has its own way to refuse its arguments
@@ -84,6 +117,7 @@ class ListeningService(Service):
 
     def __init__(self, endpoint: IStreamServerEndpoint, where: str, factory: Any) -> None:
         self.factory = factory
+        self._listening_factory: IProtocolFactory = factory
         self.addresses: list[str] = []
         self._endpoint = endpoint
         self._where = where
@@ -96,8 +130,16 @@ class ListeningService(Service):
         :raises ListenError: the address cannot be listened on.
         """
         super().startService()
-        listening = listen_now(self._endpoint, self.factory, self._where)
+        listening = listen_now(self._endpoint, self._listening_factory, self._where)
         listening.addCallback(self._listens).addCallbacks(self._listening.happened, self._listening.failed)
+
+    def bound(self, bounds: Bounds, **refusals: tuple[bytes, bytes]) -> None:
+        """Hold no more connections than `bounds` has; the factory must have `reactor` and `traffic`.
+
+        :param refusals: as BoundedFactory takes them.
+        """
+        factory = self.factory
+        self._listening_factory = BoundedFactory(factory.reactor, factory, bounds, factory.traffic, **refusals)
 
     def when_listening(self) -> Deferred[None]:
         """Fires when connections are accepted."""

@@ -40,12 +40,18 @@ OF_THE_SERVICE = {
 
 REASONS = {
     "bad_request",
+    "flood",
     "forbidden_origin",
+    "header_too_large",
+    "idle",
     "message_too_large",
     "not_found",
     "queue_full",
     "queue_unavailable",
+    "stalled",
     "timeout",
+    "too_many_connections",
+    "too_many_streams",
     "unimplemented",
 }
 

@@ -17,7 +17,8 @@ from quickpulse.errors import ListenError, SettingsError
 from quickpulse.interfaces import ITransportService
 from quickpulse.queues.memory import MessageQueue
 from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint
-from quickpulse.transports.grpc_calls import SERVICE, at_leisure
+from quickpulse.transports.grpc_calls import at_leisure
+from quickpulse.transports.grpc_contract import SERVICE
 from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer, loop_of
 from tests.serving import ServiceTestCase, in_loop
 from tests.transports.test_websocket import LateQueue

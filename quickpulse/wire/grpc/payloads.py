@@ -50,3 +50,22 @@ def write_payload(payload: bytes) -> bytes:
         size >>= 7
     length.append(size)
     return b"\x0a" + length + payload
+
+
+FRAMED_HEADS = {size + 7: b"\0\0\0\0%c\x0a%c" % (size + 2, size) for size in range(1, 0x80)}
+"""Length of a body -> how it begins, if it is one uncompressed gRPC message with a short payload and nothing else."""
+
+
+def short_payloads(bodies: list[bytes]) -> list[bytes | None]:
+    """The payload of each body that has the form of `FRAMED_HEADS`, else None."""
+    heads = FRAMED_HEADS.get
+    return [body[7:] if body[:7] == heads(len(body)) else None for body in bodies]
+
+
+def framed_payload(payload: bytes) -> bytes:
+    """The message with this payload, framed for gRPC."""
+    head = FRAMED_HEADS.get(len(payload) + 7)
+    if head is not None:
+        return head + payload
+    message = write_payload(payload)
+    return len(message).to_bytes(5, "big") + message

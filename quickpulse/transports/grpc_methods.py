@@ -1,0 +1,124 @@
+"""The kinds of methods that a table of services holds, and what a call is to them. No bytes of HTTP/2 pass here.
+
+A table maps a path to one of these:
+
+- `BatchMethod`: unary; all requests that lay in one read are served by one call, in order. While its answer is a
+  Deferred the connection reads no further, so that order holds.
+- `UnaryMethod`: unary; one call of a handler for each request, which answers now or with a Deferred; other calls of
+  the connection go on meanwhile.
+- `StreamMethod`: any number of messages each way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from quickpulse.wire.grpc.requests import Call
+from quickpulse.wire.grpc.status import RpcError
+from quickpulse.wire.http2.connection import Answer
+
+Run = tuple[Answer, int] | list[bytes]
+"""Answers to neighbouring requests: one and the same for so many, or a framed message for each."""
+
+
+class BatchMethod:
+    """A unary method that serves a whole read at once. A subclass fills in the three steps."""
+
+    hands_out = False
+    """Whether a framed message in an answer is one that was taken out of the queue, and is lost with its connection."""
+
+    def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
+        """A request for each body, or an `RpcError` for one that is refused."""
+        raise NotImplementedError
+
+    def serve(self, requests: list[Any]) -> Any:
+        """Do what the requests ask, and return what `answer` needs, or a Deferred of it."""
+        raise NotImplementedError
+
+    def answer(self, result: Any, asked: int) -> list[Run]:
+        """The answers to `asked` requests, in order."""
+        raise NotImplementedError
+
+
+class CallContext(Protocol):
+    """What a handler sees of its call."""
+
+    call: Call
+    """The request's fields, with the caller's metadata."""
+
+    def seconds_left(self) -> float | None:
+        """Until the caller's deadline; None where it has none."""
+
+
+class UnaryMethod:
+    """A unary method with a handler of its own for each request.
+
+    :param handle: `(message, context) -> message`, or a Deferred of it, which is cancelled when the caller goes away.
+        An `RpcError`, raised or in the Deferred, is the call's status.
+    """
+
+    def __init__(self, handle: Callable[[bytes, CallContext], Any]) -> None:
+        self.handle = handle
+
+
+class StreamCall(CallContext, Protocol):
+    """The call of a streaming method, as its handler sees it."""
+
+    def send(self, framed: bytes, handed_out: int = 0) -> None:
+        """Send framed messages.
+
+        :param handed_out: how many of them were taken out of the queue, and are lost if the call ends before them.
+        """
+
+    def close(self, error: RpcError | None = None) -> None:
+        """End the call; without an error with OK."""
+
+
+class StreamHandler(Protocol):
+    """One call of a streaming method."""
+
+    def messages(self, messages: list[bytes]) -> Any:
+        """The peer sent these; a Deferred holds the connection until it fires."""
+
+    def ended(self) -> None:
+        """The peer sends no more."""
+
+    def cancelled(self) -> None:
+        """The call is over without the handler having closed it."""
+
+
+class StreamMethod:
+    """A streaming method.
+
+    :param make_handler: makes the handler of a call.
+    """
+
+    def __init__(self, make_handler: Callable[[StreamCall], StreamHandler]) -> None:
+        self.make_handler = make_handler
+
+
+class Unimplemented:
+    """A method that the server knows of and does not serve in this mode.
+
+    :param error: what is answered.
+    """
+
+    def __init__(self, error: RpcError) -> None:
+        self.error = error
+
+
+Method = BatchMethod | UnaryMethod | StreamMethod | Unimplemented
+
+Table = dict[bytes, Any]
+"""Path to Method."""
+
+
+def paths(service: str, methods: dict[str, Method]) -> Table:
+    """The part of a table that serves `service`."""
+    return {f"/{service}/{name}".encode(): method for name, method in methods.items()}
+
+
+def handed_out(runs: Sequence[Run]) -> int:
+    """How many messages these answers carry."""
+    return sum(len(run) for run in runs if isinstance(run, list))

@@ -1,0 +1,108 @@
+"""The native gRPC server as a service: what its connections share, its listener and its drain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from quickpulse.interfaces import ITransportService
+from quickpulse.transports import grpc_health
+from quickpulse.transports.grpc_connection import GrpcConnection
+from quickpulse.transports.grpc_contract import NAME, SERVICE
+from quickpulse.transports.grpc_health import Health
+from quickpulse.transports.grpc_methods import Table
+from quickpulse.transports.grpc_reflection import reflection_table
+from quickpulse.transports.grpc_v0 import v0_table
+from quickpulse.transports.listening import ListeningService
+from quickpulse.wire.grpc.requests import Call, read_call
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
+    from quickpulse.settings import Settings
+    from quickpulse.wire.http2.fields import Field
+
+
+class GrpcFactory(Factory):
+    """Makes the connections, holds what they share, and knows which are open.
+
+    :param reactor: for timeouts.
+    :param queue: the IMessageQueue.
+    :param traffic: the ITraffic.
+    :param settings: the mode and the bounds.
+    """
+
+    noisy = False
+
+    def __init__(self, reactor: Any, queue: Any, traffic: ITraffic, settings: Settings) -> None:
+        self.reactor = reactor
+        self.traffic = traffic
+        self.counts = traffic.of(NAME)
+        self.settings = settings
+        self.health = Health((SERVICE,))
+        self.table: Table = {
+            **v0_table(settings.mode, queue, traffic, settings.max_message_bytes),
+            **self.health.table(),
+            **reflection_table((SERVICE, grpc_health.SERVICE)),
+        }
+        self.connections: set[GrpcConnection] = set()
+        self._all_closed: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: Any) -> GrpcConnection:
+        """A connection."""
+        return GrpcConnection(self)
+
+    def read_call(self, fields: list[Field]) -> Call:
+        """What a request's fields mean here."""
+        return read_call(fields, self.table, self.settings.max_header_bytes)
+
+    def opened(self, connection: GrpcConnection) -> None:
+        """Remember a connection."""
+        self.connections.add(connection)
+        self.counts.opened()
+
+    def closed(self, connection: GrpcConnection) -> None:
+        """Forget it."""
+        self.connections.discard(connection)
+        self.counts.closed()
+        if self._all_closed is not None and not self.connections:
+            waiter, self._all_closed = self._all_closed, None
+            waiter.callback(None)
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""
+        self.health.drain()
+        done: Deferred[None] = Deferred()
+        if not self.connections:
+            done.callback(None)
+            return done
+        self._all_closed = done
+        for connection in list(self.connections):
+            connection.flush()  # whoever watches the health is told first
+            connection.drain()
+        deadline = self.reactor.callLater(seconds, self.abort_all)
+        return done.addBoth(lambda _: (deadline.active() and deadline.cancel()) or None)
+
+    def abort_all(self) -> None:
+        """Cut what is still open."""
+        for connection in list(self.connections):
+            connection.abort()
+
+
+@implementer(ITransportService)
+class NativeGrpcServer(ListeningService):
+    """Listens for gRPC while it runs, in either mode.
+
+    :param endpoint: where.
+    :param where: names the address if that fails.
+    :param factory: makes the connections.
+    """
+
+    name = "gRPC"
+    factory: GrpcFactory
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Listen no more, say GOAWAY, answer what was read, end streams with UNAVAILABLE."""
+        return self.stop_listening().addCallback(lambda _: self.factory.drain(seconds))

@@ -1,0 +1,363 @@
+"""Calls that are not over in one read: a unary request that comes in pieces or is answered later, and streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod
+from quickpulse.transports.under_way import UnderWay
+from quickpulse.wire.grpc.framing import MessageReader, framed
+from quickpulse.wire.grpc.requests import Call
+from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers
+from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.streams import Stream
+
+if TYPE_CHECKING:
+    from quickpulse.transports.grpc_connection import GrpcConnection
+
+_log = Logger()
+
+MAX_WAITING_BYTES = 64 * 1024
+"""Answers of one call that may wait for its reader's window before we take no more of its messages."""
+
+
+REFUSE_SECONDS = 0.1
+"""How long the end of a refused request is awaited."""
+
+
+class OpenCall:
+    """What the kinds share: the stream, the body's reader, the deadline.
+
+    :param connection: whose call it is.
+    :param stream: of HTTP/2.
+    :param call: what its fields say.
+    :param seconds: until the deadline; None without.
+    """
+
+    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, seconds: float | None) -> None:
+        self.connection = connection
+        self.stream = stream
+        self.call = call
+        self.reader = MessageReader(connection.settings.max_message_bytes, call.is_gzip)
+        self.is_over = False
+        self._deadline: IDelayedCall | None = None
+        if seconds is not None:
+            self._deadline = connection.reactor.callLater(seconds, self._expire)
+
+    def seconds_left(self) -> float | None:
+        """Until the deadline; None where there is none."""
+        if self._deadline is None:
+            return None
+        left: float = self._deadline.getTime() - self.connection.reactor.seconds()
+        return max(left, 0.0)
+
+    def feed(self, chunks: list[bytes]) -> None:
+        """More of the body."""
+        try:
+            messages = self.reader.feed(chunks)
+        except RpcError as error:
+            too_large = error.status is Status.RESOURCE_EXHAUSTED
+            self.connection.traffic.refused("message_too_large" if too_large else "bad_request")
+            self.fail(error)
+            return
+        if messages:
+            self.take(messages)
+
+    def take(self, messages: list[bytes]) -> None:
+        """Complete messages came."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The body is complete."""
+        raise NotImplementedError
+
+    def fail(self, error: RpcError) -> None:
+        """End the call with an error."""
+        raise NotImplementedError
+
+    def over(self) -> None:
+        """The call is over; nothing more is sent."""
+        self.is_over = True
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+
+    def lost(self) -> int:
+        """The peer gave the call up, or the connection ended: messages handed out that did not go."""
+        self.over()
+        return 0
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What it holds of the peer's."""
+        return self.reader.buffered_bytes
+
+    def _expire(self) -> None:
+        self.fail(RpcError(Status.DEADLINE_EXCEEDED, "deadline exceeded"))
+        self.connection.flush()
+
+
+class RefusedCall(OpenCall):
+    """A call that is refused whatever it says, once it has said all, or a moment later.
+
+    Not at once: grpcio's asyncio client takes an answer that overtakes its own writing for an internal error.
+
+    :param answer: the refusal.
+    """
+
+    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, answer: Answer) -> None:
+        super().__init__(connection, stream, call, REFUSE_SECONDS)
+        self._answer = answer
+
+    def feed(self, chunks: list[bytes]) -> None:
+        """It does not matter."""
+
+    def ended(self) -> None:
+        """Refuse it."""
+        if not self.is_over:
+            self.over()
+            self.connection.http2.answer(self.stream.id, self._answer)
+
+    def _expire(self) -> None:
+        self.ended()
+        self.connection.flush()
+
+
+class UnaryCall(OpenCall):
+    """A unary request that comes in pieces, or whose handler answers later."""
+
+    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, seconds: float | None) -> None:
+        super().__init__(connection, stream, call, seconds)
+        self._messages: list[bytes] = []
+        self._waiting: Deferred[Any] | None = None
+        self.handed_out = 0
+        """Messages of the queue's in an answer that waits for the peer's window."""
+
+    def take(self, messages: list[bytes]) -> None:
+        """The request; a second one is one too many."""
+        self._messages += messages
+        if len(self._messages) > 1:
+            self.fail(RpcError(Status.INTERNAL, "the request's body is not one message"))
+
+    def ended(self) -> None:
+        """Serve it."""
+        if self.is_over:
+            return
+        if len(self._messages) != 1 or self.reader.buffered_bytes:
+            self.fail(RpcError(Status.INTERNAL, "the request's body is not one message"))
+            return
+        message = self._messages.pop()
+        if isinstance(self.call.method, BatchMethod):
+            self.connection.serve_one(self, framed(message))
+        else:
+            self.serve(message)
+
+    def serve(self, message: bytes) -> None:
+        """Ask the method's own handler."""
+        method: UnaryMethod = self.call.method
+        try:
+            result = method.handle(message, self)
+        except Exception:
+            self._failed(Failure())
+            return
+        if isinstance(result, Deferred):
+            self._waiting = result
+            result.addCallbacks(self._later, self._failed_later)
+        else:
+            self.answer(framed(result))
+
+    def answer(self, body: bytes) -> None:
+        """Send the answer, and be done."""
+        if not self.is_over:
+            self.over()
+            self.connection.http2.respond(self.stream, RESPONSE_HEAD, body, OK_TRAILERS)
+
+    def fail(self, error: RpcError) -> None:
+        """Send the error, and be done."""
+        if not self.is_over:
+            self.over()
+            self.connection.http2.respond(self.stream, RESPONSE_HEAD + trailers(error), b"", b"")
+            self._give_up()
+
+    def lost(self) -> int:
+        """The peer gave it up."""
+        super().lost()
+        self._give_up()
+        return self.handed_out
+
+    def _give_up(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
+
+    def _later(self, message: bytes) -> None:
+        self._waiting = None
+        self.answer(framed(message))
+        self.connection.flush()
+
+    def _failed_later(self, failure: Failure) -> None:
+        self._waiting = None
+        self._failed(failure)
+        self.connection.flush()
+
+    def _failed(self, failure: Failure) -> None:
+        error = failure.value
+        if not isinstance(error, RpcError):
+            if not (self.is_over and isinstance(error, CancelledError)):
+                _log.failure("a handler failed", failure)
+            error = RpcError(Status.UNKNOWN, "the handler failed")
+        self.fail(error)
+
+
+class StreamingCall(OpenCall):
+    """A call of a streaming method.
+
+    Its messages are served as they come. While its answers wait for the peer's window, or its handler for a Deferred,
+    they gather here, and the peer gets no new room for more.
+    """
+
+    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, seconds: float | None) -> None:
+        super().__init__(connection, stream, call, seconds)
+        method: StreamMethod = call.method
+        self.under_way = UnderWay()
+        self.handed_out = 0
+        """Messages of the queue's that go out with the next write."""
+        self._unsent = 0  # such messages that wait for the peer's window
+        self._has_head = False
+        self._has_ended = False
+        self._is_waiting = False
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._slice = FIRST_SLICE
+        self._handler: StreamHandler = method.make_handler(self)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What it holds of the peer's."""
+        return self.reader.buffered_bytes + self._waiting_bytes
+
+    def take(self, messages: list[bytes]) -> None:
+        """Serve messages, or keep them until there is room for the answers."""
+        if self._waiting or len(messages) > self._slice or self._is_full:
+            self._waiting += messages
+            self._waiting_bytes += sum(map(len, messages))
+            self.go_on()
+        elif not self.is_over:
+            self._serve(messages)
+
+    def ended(self) -> None:
+        """The peer has said all; what waits is served first."""
+        self._has_ended = True
+        if not self._waiting and not self._is_waiting:
+            self._finish()
+
+    def send(self, framed: bytes, handed_out: int = 0) -> None:
+        """Send framed messages."""
+        if self.is_over:
+            self.connection.traffic.undelivered(handed_out)
+            return
+        http2, stream = self.connection.http2, self.stream
+        if not self._has_head:
+            self._has_head = True
+            http2.send_headers(stream, RESPONSE_HEAD)
+        http2.send_data(stream, framed)
+        if stream.pending:
+            self._unsent += handed_out
+        elif handed_out:
+            self.handed_out += handed_out
+            self.connection.handing_out.append(self)
+
+    def close(self, error: RpcError | None = None) -> None:
+        """End the call."""
+        if self.is_over:
+            return
+        self.over()
+        tail = OK_TRAILERS if error is None else trailers(error)
+        if self._has_head:
+            self.connection.http2.end(self.stream, tail)
+        else:
+            self.connection.http2.respond(self.stream, RESPONSE_HEAD + tail, b"", b"")
+        if self._unsent == 0:
+            self.connection.settled(self)
+
+    def fail(self, error: RpcError) -> None:
+        """End it with an error that the handler did not make."""
+        if not self.is_over:
+            self.close(error)
+            self._handler.cancelled()
+
+    def lost(self) -> int:
+        """The peer gave it up."""
+        if not self.is_over:
+            super().lost()
+            self._handler.cancelled()
+        return self._unsent + self.under_way.messages() + self.handed_out
+
+    def drained(self) -> None:
+        """What waited for the window has gone."""
+        if self._unsent:
+            self.handed_out += self._unsent
+            self._unsent = 0
+            self.connection.handing_out.append(self)
+        if self.is_over:
+            self.connection.settled(self)
+        else:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Serve what waits, slice by slice, while there is room for the answers."""
+        while self._waiting and not self._is_full and not self.is_over:
+            part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
+            self._waiting_bytes -= sum(map(len, part))
+            before = self.connection.http2.queued_bytes
+            self._serve(part)
+            self._slice = next_slice(self._slice, self.connection.http2.queued_bytes - before)
+        if self._waiting and not self.is_over:
+            self.connection.http2.hold(self.stream)
+        elif self.stream.is_held:
+            self.connection.http2.release(self.stream)
+        if self._has_ended and not self._waiting and not self._is_waiting:
+            self._finish()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._is_waiting or len(self.stream.pending) > MAX_WAITING_BYTES or self.connection.is_peer_slow
+
+    def _serve(self, messages: list[bytes]) -> None:
+        result = self._handler.messages(messages)
+        if result is not None:
+            self._is_waiting = True
+            result.addCallback(self._served).addErrback(self._broken)
+            if self._is_waiting:
+                self.connection.hold()
+
+    def _served(self, _: None) -> None:
+        self._is_waiting = False
+        self.go_on()
+        self.connection.release()
+
+    def _broken(self, failure: Failure) -> None:
+        _log.failure("a handler failed", failure)
+        self.fail(RpcError(Status.UNKNOWN, "the handler failed"))
+
+    def _finish(self) -> None:
+        if not self.is_over:
+            self._handler.ended()
+
+
+FIRST_SLICE = 256
+"""Messages served at once, before it is known how long the answers are."""
+
+_MOST_AT_ONCE = 4096
+_SLICE_BYTES = 256 * 1024
+
+
+def next_slice(size: int, answer_bytes: int) -> int:
+    """How many messages to serve at once, after `size` made so many bytes: never far over 256 KiB of answers."""
+    if answer_bytes > _SLICE_BYTES:
+        return max(size // 4, 1)
+    return min(size * 2, _MOST_AT_ONCE) if answer_bytes < _SLICE_BYTES // 4 else size

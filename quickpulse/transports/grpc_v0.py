@@ -1,0 +1,239 @@
+"""v0 for the native gRPC server: Produce, Consume and StreamMessages as methods of its table."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from quickpulse.errors import MessageTooLarge, QueueUnavailable
+from quickpulse.messages import Item, payload_of
+from quickpulse.transports.grpc_contract import (
+    CONSUME_EMPTY,
+    NOT_IN_STREAMING,
+    NOT_IN_UNARY,
+    NOT_PROTOBUF,
+    PRODUCE_FULL,
+    PRODUCED,
+    SERVICE,
+    STREAM_EMPTY,
+    STREAM_FULL,
+    read_consume,
+    read_produce,
+    read_stream_message,
+)
+from quickpulse.transports.grpc_methods import BatchMethod, Run, StreamCall, StreamMethod, Table, Unimplemented, paths
+from quickpulse.wire.grpc.framing import framed, read_one
+from quickpulse.wire.grpc.payloads import FRAMED_HEADS, framed_payload, short_payloads
+from quickpulse.wire.grpc.requests import Call
+from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status
+from quickpulse.wire.http2.connection import Answer
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
+
+_log = Logger()
+
+_LONGEST_SHORT = max(FRAMED_HEADS) - 7
+"""Below this limit of a payload even short ones must be looked at."""
+
+
+def _answer(message: bytes) -> Answer:
+    return Answer(RESPONSE_HEAD, framed(message), OK_TRAILERS)
+
+
+_PRODUCED, _FULL, _EMPTY = _answer(PRODUCED), _answer(PRODUCE_FULL), _answer(CONSUME_EMPTY)
+
+
+def v0_table(mode: str, queue: Any, traffic: ITraffic, max_message_bytes: int) -> Table:
+    """The service of one mode.
+
+    :param mode: "grpc" or "grpc_stream".
+    :param queue: the IMessageQueue.
+    """
+
+    def unimplemented(text: str) -> Unimplemented:
+        return Unimplemented(RpcError(Status.UNIMPLEMENTED, text))
+
+    if mode == "grpc":
+        return paths(
+            SERVICE,
+            {
+                "Produce": Produce(queue, traffic, max_message_bytes),
+                "Consume": Consume(queue, traffic, max_message_bytes),
+                "StreamMessages": unimplemented(NOT_IN_UNARY),
+            },
+        )
+    return paths(
+        SERVICE,
+        {
+            "Produce": unimplemented(NOT_IN_STREAMING.format("Produce")),
+            "Consume": unimplemented(NOT_IN_STREAMING.format("Consume")),
+            "StreamMessages": StreamMethod(lambda call: Exchange(call, queue, traffic, max_message_bytes)),
+        },
+    )
+
+
+def unavailable(failure: Failure, traffic: ITraffic, asked: int) -> RpcError:
+    """The provider failed: whether the requests took effect is not known, and so they are told."""
+    _log.failure("the queue failed", failure)
+    traffic.refused("queue_unavailable", asked)
+    return RpcError(Status.UNAVAILABLE, str(QueueUnavailable()))
+
+
+def refusal(payload: bytes | None, traffic: ITraffic, max_message_bytes: int) -> RpcError | None:
+    """Why a payload is not taken: it is no protobuf (None), or too long."""
+    if payload is None:
+        traffic.refused("bad_request")
+        return RpcError(Status.INTERNAL, NOT_PROTOBUF)
+    if len(payload) > max_message_bytes:
+        traffic.refused("message_too_large")
+        return RpcError(Status.RESOURCE_EXHAUSTED, str(MessageTooLarge(len(payload), max_message_bytes)))
+    return None
+
+
+class Produce(BatchMethod):
+    """Puts messages in; a full queue is an answer, not an error of the call."""
+
+    def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int) -> None:
+        self._queue = queue
+        self._traffic = traffic
+        self._max_message_bytes = max_message_bytes
+
+    def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
+        """The payloads."""
+        payloads: list[Any] = short_payloads(bodies)
+        if None in payloads or self._max_message_bytes < _LONGEST_SHORT:
+            return [self._parse_one(body, call) for body in bodies]
+        return payloads
+
+    def _parse_one(self, body: bytes, call: Call) -> Any:
+        try:
+            payload = read_produce(read_one(body, self._max_message_bytes, call.is_gzip))
+        except RpcError as error:
+            too_large = error.status is Status.RESOURCE_EXHAUSTED
+            self._traffic.refused("message_too_large" if too_large else "bad_request")
+            return error
+        error_or_none = refusal(payload, self._traffic, self._max_message_bytes)
+        return payload if error_or_none is None else error_or_none
+
+    def serve(self, requests: list[Any]) -> Any:
+        """How many went in."""
+        return self._queue.enqueue_many(requests)
+
+    def answer(self, result: int, asked: int) -> list[Run]:
+        """Yes to those, and no to the rest."""
+        if result == asked:
+            return [(_PRODUCED, asked)]
+        self._traffic.refused("queue_full", asked - result)
+        return [(_PRODUCED, result), (_FULL, asked - result)]
+
+
+class Consume(BatchMethod):
+    """Takes the oldest messages; an empty queue is an answer, not an error of the call."""
+
+    hands_out = True
+
+    def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int) -> None:
+        self._queue = queue
+        self._traffic = traffic
+        self._max_message_bytes = max_message_bytes
+
+    def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
+        """Nothing is in a request; what is there must still be protobuf."""
+        return [b"" if body == _NOTHING else self._parse_one(body, call) for body in bodies]
+
+    def _parse_one(self, body: bytes, call: Call) -> Any:
+        try:
+            payload = read_consume(read_one(body, self._max_message_bytes, call.is_gzip))
+        except RpcError as error:
+            self._traffic.refused("bad_request")
+            return error
+        return refusal(payload, self._traffic, self._max_message_bytes) or payload
+
+    def serve(self, requests: list[Any]) -> Any:
+        """The messages taken."""
+        return self._queue.dequeue_many(len(requests))
+
+    def answer(self, result: list[Item], asked: int) -> list[Run]:
+        """Each message, and "empty" to the rest."""
+        runs: list[Run] = [[framed_payload(payload_of(item)) for item in result]]
+        if len(result) < asked:
+            runs.append((_EMPTY, asked - len(result)))
+        return runs
+
+
+_NOTHING = framed(b"")
+
+
+class Exchange:
+    """One StreamMessages call: puts and takes, for each message."""
+
+    def __init__(self, call: StreamCall, queue: Any, traffic: ITraffic, max_message_bytes: int) -> None:
+        self._call = call
+        self._queue = queue
+        self._traffic = traffic
+        self._max_message_bytes = max_message_bytes
+
+    def messages(self, messages: list[bytes]) -> Deferred[None] | None:
+        """Serve them run by run: neighbours that put, and neighbours that only take."""
+        payloads = [read_stream_message(message) for message in messages]
+        error = None
+        for at, payload in enumerate(payloads):
+            if payload is None or len(payload) > self._max_message_bytes:
+                error = refusal(payload, self._traffic, self._max_message_bytes)
+                del payloads[at:]
+                break
+        runs: deque[list[bytes]] = deque()
+        if b"" not in payloads:
+            runs.append(payloads)  # type: ignore[arg-type]
+        else:
+            for payload in payloads:
+                if not runs or bool(runs[-1][0]) is not bool(payload):
+                    runs.append([])
+                runs[-1].append(payload)  # type: ignore[arg-type]
+        return self._serve(runs, error)
+
+    def _serve(self, runs: deque[list[bytes]], error: RpcError | None) -> Deferred[None] | None:
+        while runs:
+            run = runs.popleft()
+            if not run:
+                break
+            try:
+                taken = self._queue.exchange_many(run) if run[0] else self._queue.dequeue_many(len(run))
+            except Exception:
+                self._call.close(unavailable(Failure(), self._traffic, len(run)))
+                return None
+            if type(taken) is not list and isinstance(taken, Deferred):
+                taken.addCallback(self._answer, run)
+                taken.addCallback(lambda _: self._serve(runs, error))
+                return taken.addErrback(self._failed, len(run))
+            self._answer(taken, run)
+        if error is not None:
+            self._call.close(error)
+        return None
+
+    def _answer(self, taken: list[Item], run: list[bytes]) -> None:
+        answers = [framed_payload(payload_of(item)) for item in taken]
+        missing = len(run) - len(taken)
+        if missing:
+            if run[0]:
+                self._traffic.refused("queue_full", missing)
+            answers.append((_STREAM_FULL if run[0] else _STREAM_EMPTY) * missing)
+        self._call.send(b"".join(answers), len(taken))
+
+    def _failed(self, failure: Failure, asked: int) -> None:
+        self._call.close(unavailable(failure, self._traffic, asked))
+
+    def ended(self) -> None:
+        """All was answered."""
+        self._call.close()
+
+    def cancelled(self) -> None:
+        """Nothing is kept here."""
+
+
+_STREAM_FULL, _STREAM_EMPTY = framed(STREAM_FULL), framed(STREAM_EMPTY)

@@ -1,0 +1,130 @@
+"""Messages within a body: a flag, a length of four bytes, the message; any number, cut anywhere by DATA frames.
+
+Source: the gRPC project's PROTOCOL-HTTP2 ("Length-Prefixed-Message").
+"""
+
+from __future__ import annotations
+
+import zlib
+from struct import Struct
+
+from quickpulse.errors import MessageTooLarge
+from quickpulse.wire.grpc.status import RpcError, Status
+
+PREFIX = Struct(">BL")
+PREFIX_SIZE = 5
+
+OVERHEAD_BYTES = 1024
+"""What a message may be longer than the longest payload: its own limit is checked where the payload is known."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def framed(message: bytes) -> bytes:
+    """A message that is not compressed, ready for DATA."""
+    return PREFIX.pack(0, len(message)) + message
+
+
+class MessageReader:
+    """Cuts one call's body into messages.
+
+    :param max_message_bytes: of a payload.
+    :param is_gzip: whether compressed messages may come.
+    """
+
+    __slots__ = ("_buffer", "_is_gzip", "_max_message_bytes", "_needed")
+
+    def __init__(self, max_message_bytes: int, is_gzip: bool) -> None:
+        self._max_message_bytes = max_message_bytes
+        self._is_gzip = is_gzip
+        self._buffer = bytearray()
+        self._needed = PREFIX_SIZE  # bytes without which no message is complete: no look before they are there
+
+    def feed(self, chunks: list[bytes]) -> list[bytes]:
+        """Take in more of the body and return the messages that are complete.
+
+        :raises RpcError: a prefix is not valid, a message too long or not decompressible.
+        """
+        buffer = self._buffer
+        if not buffer:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            messages, at = self._cut(data)
+            if at < len(data):
+                buffer += data[at:]
+            return messages
+        for chunk in chunks:
+            buffer += chunk
+        if len(buffer) < self._needed:
+            return []
+        messages, at = self._cut(bytes(buffer))
+        del buffer[:at]
+        return messages
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of a message that is not complete."""
+        return len(self._buffer)
+
+    def _cut(self, data: bytes) -> tuple[list[bytes], int]:
+        """The complete messages at the start of `data`, and where they end."""
+        messages: list[bytes] = []
+        at, size, unpack = 0, len(data), PREFIX.unpack_from
+        add = messages.append
+        self._needed = PREFIX_SIZE
+        while size - at >= PREFIX_SIZE:
+            flag, length = unpack(data, at)
+            start = at + PREFIX_SIZE
+            end = start + length
+            if flag or end > size:
+                if flag > 1 or (flag and not self._is_gzip):
+                    raise RpcError(Status.INTERNAL, f"message with flag {flag}, but grpc-encoding names no compression")
+                if length > self._max_message_bytes + OVERHEAD_BYTES:
+                    raise too_large(length, self._max_message_bytes)
+                if end > size:
+                    self._needed = end - at
+                    break
+                add(_gunzipped(data[start:end], self._max_message_bytes))
+            else:
+                add(data[start:end])
+            at = end
+        return messages, at
+
+
+def read_one(body: bytes, max_message_bytes: int, is_gzip: bool) -> bytes:
+    """The one message of a unary request's complete body.
+
+    :raises RpcError: it is not one message, or the reader refuses it.
+    """
+    size = len(body)
+    if size >= PREFIX_SIZE:
+        flag, length = PREFIX.unpack_from(body)
+        if not flag and length == size - PREFIX_SIZE:
+            return body[PREFIX_SIZE:]
+    reader = MessageReader(max_message_bytes, is_gzip)
+    messages = reader.feed([body])
+    if len(messages) != 1 or reader.buffered_bytes:
+        raise RpcError(Status.INTERNAL, "the request's body is not one message")
+    return messages[0]
+
+
+def too_large(length: int, max_message_bytes: int) -> RpcError:
+    """The error for a message that is not read because of its length."""
+    return RpcError(Status.RESOURCE_EXHAUSTED, str(MessageTooLarge(length, max_message_bytes)))
+
+
+def _gunzipped(data: bytes, max_message_bytes: int) -> bytes:
+    """One compressed message; never more than the limit is unpacked."""
+    most = max_message_bytes + OVERHEAD_BYTES
+    inflater = zlib.decompressobj(_GZIP)
+    try:
+        message = inflater.decompress(data, most + 1)
+    except zlib.error as error:
+        raise RpcError(Status.INTERNAL, f"a compressed message is not gzip: {error}") from None
+    if len(message) > most:
+        raise RpcError(
+            Status.RESOURCE_EXHAUSTED,
+            f"a compressed message is over the limit of {max_message_bytes} bytes (--max-message-bytes)",
+        )
+    if not inflater.eof or inflater.unused_data:
+        raise RpcError(Status.INTERNAL, "a compressed message is not one whole gzip stream")
+    return message

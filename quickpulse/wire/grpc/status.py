@@ -1,0 +1,81 @@
+"""How a gRPC call ends: the codes, the error that carries one, and the fields that say so.
+
+Source: the gRPC project's PROTOCOL-HTTP2 ("Responses") and statuscodes documents.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.hpacking import literal
+
+
+class Status(IntEnum):
+    """The codes that a server answers with."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class RpcError(Exception):
+    """Ends a call with a status.
+
+    :param status: any but OK.
+    :param message: for people, any text.
+    """
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+_STATUS_200 = b"\x88"  # indexed in HPACK's static table
+_CONTENT_TYPE = literal(b"content-type", b"application/grpc")
+_ENCODINGS = literal(b"grpc-accept-encoding", b"identity,gzip")
+
+RESPONSE_HEAD = _STATUS_200 + _CONTENT_TYPE + _ENCODINGS
+"""The fields that open every answer."""
+
+OK_TRAILERS = literal(b"grpc-status", b"0")
+
+
+def percent_encoded(message: str) -> bytes:
+    """A status message as it goes into a field: printable ASCII but for `%`, all else as %XX of its UTF-8."""
+    return b"".join(
+        bytes((byte,)) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
+        for byte in message.encode(errors="replace")
+    )
+
+
+def trailers(error: RpcError) -> bytes:
+    """The block that ends a call with an error after its answer has begun."""
+    return literal(b"grpc-status", b"%d" % error.status) + literal(b"grpc-message", percent_encoded(error.message))
+
+
+def only_trailers(error: RpcError) -> Answer:
+    """The answer that is an error and nothing else."""
+    return Answer(RESPONSE_HEAD + trailers(error), b"", b"")
+
+
+def not_grpc(status: int, text: str) -> Answer:
+    """The answer to an HTTP/2 request that is no gRPC call: a status and a line for people."""
+    body = text.encode() + b"\n"
+    head = literal(b":status", b"%d" % status) + literal(b"content-type", b"text/plain; charset=utf-8")
+    return Answer(head + literal(b"content-length", b"%d" % len(body)), body, b"")
