@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod
-from quickpulse.transports.under_way import UnderWay
+from quickpulse.transports.handed_out import UnderWay
 from quickpulse.wire.grpc.framing import MessageReader, framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers
@@ -18,7 +18,7 @@ from quickpulse.wire.http2.connection import Answer
 from quickpulse.wire.http2.streams import Stream
 
 if TYPE_CHECKING:
-    from quickpulse.transports.grpc_connection import GrpcConnection
+    from quickpulse.transports.grpc_serving import Serving
 
 _log = Logger()
 
@@ -33,27 +33,27 @@ REFUSE_SECONDS = 0.1
 class OpenCall:
     """What the kinds share: the stream, the body's reader, the deadline.
 
-    :param connection: whose call it is.
+    :param serving: the connection's calls.
     :param stream: of HTTP/2.
     :param call: what its fields say.
     :param seconds: until the deadline; None without.
     """
 
-    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, seconds: float | None) -> None:
-        self.connection = connection
+    def __init__(self, serving: Serving, stream: Stream, call: Call, seconds: float | None) -> None:
+        self.serving = serving
         self.stream = stream
         self.call = call
-        self.reader = MessageReader(connection.settings.max_message_bytes, call.is_gzip)
+        self.reader = MessageReader(serving.settings.max_message_bytes, call.is_gzip)
         self.is_over = False
         self._deadline: IDelayedCall | None = None
         if seconds is not None:
-            self._deadline = connection.reactor.callLater(seconds, self._expire)
+            self._deadline = serving.reactor.callLater(seconds, self._expire)
 
     def seconds_left(self) -> float | None:
         """Until the deadline; None where there is none."""
         if self._deadline is None:
             return None
-        left: float = self._deadline.getTime() - self.connection.reactor.seconds()
+        left: float = self._deadline.getTime() - self.serving.reactor.seconds()
         return max(left, 0.0)
 
     def feed(self, chunks: list[bytes]) -> None:
@@ -62,7 +62,7 @@ class OpenCall:
             messages = self.reader.feed(chunks)
         except RpcError as error:
             too_large = error.status is Status.RESOURCE_EXHAUSTED
-            self.connection.traffic.refused("message_too_large" if too_large else "bad_request")
+            self.serving.traffic.refused("message_too_large" if too_large else "bad_request")
             self.fail(error)
             return
         if messages:
@@ -98,7 +98,7 @@ class OpenCall:
 
     def _expire(self) -> None:
         self.fail(RpcError(Status.DEADLINE_EXCEEDED, "deadline exceeded"))
-        self.connection.flush()
+        self.serving.flush()
 
 
 class RefusedCall(OpenCall):
@@ -109,8 +109,8 @@ class RefusedCall(OpenCall):
     :param answer: the refusal.
     """
 
-    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, answer: Answer) -> None:
-        super().__init__(connection, stream, call, REFUSE_SECONDS)
+    def __init__(self, serving: Serving, stream: Stream, call: Call, answer: Answer) -> None:
+        super().__init__(serving, stream, call, REFUSE_SECONDS)
         self._answer = answer
 
     def feed(self, chunks: list[bytes]) -> None:
@@ -120,18 +120,18 @@ class RefusedCall(OpenCall):
         """Refuse it."""
         if not self.is_over:
             self.over()
-            self.connection.http2.answer(self.stream.id, self._answer)
+            self.serving.http2.answer(self.stream.id, self._answer)
 
     def _expire(self) -> None:
         self.ended()
-        self.connection.flush()
+        self.serving.flush()
 
 
 class UnaryCall(OpenCall):
     """A unary request that comes in pieces, or whose handler answers later."""
 
-    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, seconds: float | None) -> None:
-        super().__init__(connection, stream, call, seconds)
+    def __init__(self, serving: Serving, stream: Stream, call: Call, seconds: float | None) -> None:
+        super().__init__(serving, stream, call, seconds)
         self._messages: list[bytes] = []
         self._waiting: Deferred[Any] | None = None
         self.handed_out = 0
@@ -152,7 +152,7 @@ class UnaryCall(OpenCall):
             return
         message = self._messages.pop()
         if isinstance(self.call.method, BatchMethod):
-            self.connection.serve_one(self, framed(message))
+            self.serving.serve_one(self, framed(message))
         else:
             self.serve(message)
 
@@ -174,13 +174,13 @@ class UnaryCall(OpenCall):
         """Send the answer, and be done."""
         if not self.is_over:
             self.over()
-            self.connection.http2.respond(self.stream, RESPONSE_HEAD, body, OK_TRAILERS)
+            self.serving.http2.respond(self.stream, RESPONSE_HEAD, body, OK_TRAILERS)
 
     def fail(self, error: RpcError) -> None:
         """Send the error, and be done."""
         if not self.is_over:
             self.over()
-            self.connection.http2.respond(self.stream, RESPONSE_HEAD + trailers(error), b"", b"")
+            self.serving.http2.respond(self.stream, RESPONSE_HEAD + trailers(error), b"", b"")
             self._give_up()
 
     def lost(self) -> int:
@@ -197,12 +197,12 @@ class UnaryCall(OpenCall):
     def _later(self, message: bytes) -> None:
         self._waiting = None
         self.answer(framed(message))
-        self.connection.flush()
+        self.serving.flush()
 
     def _failed_later(self, failure: Failure) -> None:
         self._waiting = None
         self._failed(failure)
-        self.connection.flush()
+        self.serving.flush()
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
@@ -220,12 +220,10 @@ class StreamingCall(OpenCall):
     they gather here, and the peer gets no new room for more.
     """
 
-    def __init__(self, connection: GrpcConnection, stream: Stream, call: Call, seconds: float | None) -> None:
-        super().__init__(connection, stream, call, seconds)
+    def __init__(self, serving: Serving, stream: Stream, call: Call, seconds: float | None) -> None:
+        super().__init__(serving, stream, call, seconds)
         method: StreamMethod = call.method
         self.under_way = UnderWay()
-        self.handed_out = 0
-        """Messages of the queue's that go out with the next write."""
         self._unsent = 0  # such messages that wait for the peer's window
         self._has_head = False
         self._has_ended = False
@@ -258,9 +256,9 @@ class StreamingCall(OpenCall):
     def send(self, framed: bytes, handed_out: int = 0) -> None:
         """Send framed messages."""
         if self.is_over:
-            self.connection.traffic.undelivered(handed_out)
+            self.serving.traffic.undelivered(handed_out)
             return
-        http2, stream = self.connection.http2, self.stream
+        http2, stream = self.serving.http2, self.stream
         if not self._has_head:
             self._has_head = True
             http2.send_headers(stream, RESPONSE_HEAD)
@@ -268,8 +266,7 @@ class StreamingCall(OpenCall):
         if stream.pending:
             self._unsent += handed_out
         elif handed_out:
-            self.handed_out += handed_out
-            self.connection.handing_out.append(self)
+            self.serving.handed.add_to(self.under_way, handed_out)
 
     def close(self, error: RpcError | None = None) -> None:
         """End the call."""
@@ -278,11 +275,11 @@ class StreamingCall(OpenCall):
         self.over()
         tail = OK_TRAILERS if error is None else trailers(error)
         if self._has_head:
-            self.connection.http2.end(self.stream, tail)
+            self.serving.http2.end(self.stream, tail)
         else:
-            self.connection.http2.respond(self.stream, RESPONSE_HEAD + tail, b"", b"")
-        if self._unsent == 0:
-            self.connection.settled(self)
+            self.serving.http2.respond(self.stream, RESPONSE_HEAD + tail, b"", b"")
+        if not self._unsent:
+            self.serving.handed.ended(self.under_way)
 
     def fail(self, error: RpcError) -> None:
         """End it with an error that the handler did not make."""
@@ -295,16 +292,15 @@ class StreamingCall(OpenCall):
         if not self.is_over:
             super().lost()
             self._handler.cancelled()
-        return self._unsent + self.under_way.messages() + self.handed_out
+        return self._unsent + self.under_way.messages()
 
     def drained(self) -> None:
         """What waited for the window has gone."""
         if self._unsent:
-            self.handed_out += self._unsent
+            self.serving.handed.add_to(self.under_way, self._unsent)
             self._unsent = 0
-            self.connection.handing_out.append(self)
         if self.is_over:
-            self.connection.settled(self)
+            self.serving.handed.ended(self.under_way)
         else:
             self.go_on()
 
@@ -313,19 +309,19 @@ class StreamingCall(OpenCall):
         while self._waiting and not self._is_full and not self.is_over:
             part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
             self._waiting_bytes -= sum(map(len, part))
-            before = self.connection.http2.queued_bytes
+            before = self.serving.http2.queued_bytes
             self._serve(part)
-            self._slice = next_slice(self._slice, self.connection.http2.queued_bytes - before)
+            self._slice = next_slice(self._slice, self.serving.http2.queued_bytes - before)
         if self._waiting and not self.is_over:
-            self.connection.http2.hold(self.stream)
+            self.serving.http2.hold(self.stream)
         elif self.stream.is_held:
-            self.connection.http2.release(self.stream)
+            self.serving.http2.release(self.stream)
         if self._has_ended and not self._waiting and not self._is_waiting:
             self._finish()
 
     @property
     def _is_full(self) -> bool:
-        return self._is_waiting or len(self.stream.pending) > MAX_WAITING_BYTES or self.connection.is_peer_slow
+        return self._is_waiting or len(self.stream.pending) > MAX_WAITING_BYTES or self.serving.is_peer_slow
 
     def _serve(self, messages: list[bytes]) -> None:
         result = self._handler.messages(messages)
@@ -333,12 +329,12 @@ class StreamingCall(OpenCall):
             self._is_waiting = True
             result.addCallback(self._served).addErrback(self._broken)
             if self._is_waiting:
-                self.connection.hold()
+                self.serving.hold()
 
     def _served(self, _: None) -> None:
         self._is_waiting = False
         self.go_on()
-        self.connection.release()
+        self.serving.release()
 
     def _broken(self, failure: Failure) -> None:
         _log.failure("a handler failed", failure)

@@ -181,6 +181,8 @@ class Connection:
         self._has_settings = False
         self.is_failed = False
         """Nothing more is read; GOAWAY was said."""
+        self.is_shut_down = False
+        """The second GOAWAY was said."""
         self._introduce()
 
     # ---- what the layer above calls ----
@@ -350,6 +352,7 @@ class Connection:
 
     def shut_down(self) -> None:
         """The second: what comes from now on is not served, and may be tried elsewhere."""
+        self.is_shut_down = True
         self._served_id = self._last_peer_id
         self._out.append(goaway_frame(self._last_peer_id, ErrorCode.NO_ERROR))
 
