@@ -228,6 +228,7 @@ class StreamingCall(OpenCall):
         self._has_head = False
         self._has_ended = False
         self._is_waiting = False
+        self._last_error: RpcError | None = None  # ends the call when its handler is done
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._slice = FIRST_SLICE
@@ -287,6 +288,13 @@ class StreamingCall(OpenCall):
             self.close(error)
             self._handler.cancelled()
 
+    def drain(self, error: RpcError) -> None:
+        """End it with an error as soon as its handler is done with what it has."""
+        if self._is_waiting:
+            self._last_error = error
+        else:
+            self.fail(error)
+
     def lost(self) -> int:
         """The peer gave it up."""
         if not self.is_over:
@@ -327,14 +335,15 @@ class StreamingCall(OpenCall):
         result = self._handler.messages(messages)
         if result is not None:
             self._is_waiting = True
-            result.addCallback(self._served).addErrback(self._broken)
-            if self._is_waiting:
-                self.serving.hold()
+            self.serving.hold()
+            result.addErrback(self._broken).addCallback(self._served)
+            result.addBoth(lambda _: self.serving.release())
 
     def _served(self, _: None) -> None:
         self._is_waiting = False
+        if self._last_error is not None:
+            self.fail(self._last_error)
         self.go_on()
-        self.serving.release()
 
     def _broken(self, failure: Failure) -> None:
         _log.failure("a handler failed", failure)

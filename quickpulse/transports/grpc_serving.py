@@ -130,7 +130,7 @@ class Serving:
         """End with UNAVAILABLE what may last for ever."""
         for stream in list(self.http2.streams.values()):
             if isinstance(stream.context, StreamingCall):
-                stream.context.fail(RpcError(Status.UNAVAILABLE, DRAINING))
+                stream.context.drain(RpcError(Status.UNAVAILABLE, DRAINING))
 
     @property
     def is_quiet(self) -> bool:
@@ -253,6 +253,7 @@ class Serving:
                 return
             size, before = self._slice, self.http2.queued_bytes
             event.stream_ids, event.bodies = ids[size:], bodies[size:]
+            event.volatiles = event.volatiles and event.volatiles[size:]
             self._serve_slice(method, call, ids[:size], bodies[:size])
             ids, bodies = event.stream_ids, event.bodies
             self._slice = next_slice(size, self.http2.queued_bytes - before)
