@@ -10,9 +10,11 @@ import socket
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from zope.interface.verify import verifyObject
 
+import quickpulse.transports.http
 from quickpulse.interfaces import ITransportService
 from quickpulse.transports.http import HttpServer
 from tests.serving import ServiceTestCase
@@ -163,6 +165,34 @@ class PagesTests(ServiceTestCase):
             self.assertIn("refused", str(error))
             yield service.stopService()
             self.assertEqual((yield deferToThread(self.read_end, idle)), b"")
+
+    @inlineCallbacks
+    def test_more_connections_than_it_holds(self):
+        """503 with the bound, apart from that for clients; when one ends, the next gets in."""
+        self.patch(quickpulse.transports.http, "MAX_CONNECTIONS", 1)
+        service, address = self.serve(max_connections=1)
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as idle:
+            status, _, body = yield ask(address, "/livez")
+            self.assertEqual(status, 503)
+            self.assertIn("too many connections", body)
+            self.assertEqual(service.traffic.refused_total["too_many_connections"], 1)
+            self.assertIn(b"503", (yield self.refused_client(service, idle)))
+        while service.traffic.of("http").connections_open:
+            yield deferLater(reactor, 0)
+        self.assertEqual((yield ask(address, "/livez"))[0], 200)
+
+    def refused_client(self, service, _idle):
+        """The WebSocket port has a bound of its own: one client is in, the next is told."""
+        host, port = self.address(service.transport).split(":")
+        first = socket.create_connection((host, int(port)), timeout=10)
+        self.addCleanup(first.close)
+
+        def second():
+            with socket.create_connection((host, int(port)), timeout=10) as sock:
+                return sock.recv(1000)
+
+        return deferToThread(second)
 
     @staticmethod
     def read_end(sock: socket.socket) -> bytes:
