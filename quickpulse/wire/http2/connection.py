@@ -169,6 +169,7 @@ class Connection:
         self._events: list[ev.Event] = []
         self._out: list[bytes] = []
         self._receiving: dict[int, Stream] = {}  # streams on which plain DATA may come
+        self._fresh: dict[int, tuple[Known, bytes | None]] = {}  # requests of this read without their body yet
         self._blocked: OrderedDict[int, Stream] = OrderedDict()  # streams with pending bytes and a window of their own
         self._block: tuple[int, int, list[bytes]] | None = None  # a header block that goes on: stream, flags, parts
         self._recent_resets: OrderedDict[int, None] = OrderedDict()
@@ -201,6 +202,8 @@ class Connection:
         try:
             if self._is_prefaced or self._take_preface():
                 self._take_all()
+                if self._fresh:
+                    self._open_fresh()
             self._rest = self._data[self._at :]
             self._return_room()
         except ConnectionFault as fault:
@@ -384,12 +387,14 @@ class Connection:
     def _take_frames(self) -> None:
         """Take all whole frames.
 
-        Longer than a function should be: this is the way of every message. Its two branches are the plain forms that
-        nearly all frames have, DATA on an open stream and a request that lies complete in this read; all else goes to
-        `_take_frame`. `self._at` is behind a frame before anything of it can raise.
+        Longer than a function should be: this is the way of every message. Its three branches are the plain forms that
+        nearly all frames have: DATA on an open stream, the fields of a request, and one DATA that is its whole body. All
+        else goes to `_take_frame`. A request gets a stream only if it is not complete when the read is used up: some
+        clients write fields and body of one request after the other, some all fields first. `self._at` is behind a
+        frame before anything of it can raise.
         """
         data, at, size, unpack = self._data, self._at, len(self._data), HEAD.unpack_from
-        events, receiving, known_blocks = self._events, self._receiving, self._reader.known
+        events, receiving, known_blocks, fresh = self._events, self._receiving, self._reader.known, self._fresh
         is_plain = self._block is None and self._has_settings
         run: Any = None
         run_of: Any = None
@@ -402,56 +407,54 @@ class Connection:
             if end > size:
                 break
             self._at, kind = end, word & 0xFF
-            if kind == DATA and not flags and is_plain and stream_id in receiving and end > begin:
-                stream = receiving[stream_id]
-                self._unreturned += end - begin
-                stream.receive_window -= end - begin
-                if stream.receive_window < 0:
-                    raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more than the stream's window")
-                if stream is not run_of:
-                    run, run_of = ev.Data(stream), stream
-                    events.append(run)
-                run.chunks.append(data[begin:end])
-                at = end
-                continue
-            if (
+            if kind == DATA and is_plain:
+                if flags == END_STREAM and stream_id in fresh:
+                    known, volatile = fresh.pop(stream_id)
+                    self._unreturned += end - begin
+                    if known.content_length is not None and known.content_length != end - begin:
+                        raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, _WRONG_LENGTH)
+                    if known.meaning is not run_of or (volatile is None) is not (run.volatiles is None):
+                        run = ev.Requests(known.meaning, None if volatile is None else [])
+                        run_of = known.meaning
+                        events.append(run)
+                    run.stream_ids.append(stream_id)
+                    run.bodies.append(data[begin:end])
+                    if volatile is not None:
+                        run.volatiles.append(volatile)
+                    at = end
+                    continue
+                if not flags and stream_id in receiving and end > begin:
+                    stream = receiving[stream_id]
+                    self._unreturned += end - begin
+                    stream.receive_window -= end - begin
+                    if stream.receive_window < 0:
+                        raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more than the stream's window")
+                    if stream is not run_of:
+                        run, run_of = ev.Data(stream), stream
+                        events.append(run)
+                    run.chunks.append(data[begin:end])
+                    at = end
+                    continue
+            elif (
                 kind == HEADERS
                 and flags == END_HEADERS
                 and is_plain
                 and stream_id & 1
                 and self._last_peer_id < stream_id <= self._served_id
-                and len(self.streams) < self._max_streams
+                and len(self.streams) + len(fresh) < self._max_streams
             ):
                 self._last_peer_id = stream_id
-                block = data[begin:end]
-                known = known_blocks.get(block)
-                if known is None:
-                    known, volatile = self._read_request(stream_id, block)
+                seen = known_blocks.get(data[begin:end])
+                if seen is None:
+                    fresh[stream_id] = self._read_request(stream_id, data[begin:end])
                 else:
-                    volatile = known.volatile
-                if size - end >= HEAD_SIZE:
-                    word, flags, next_id = unpack(data, end)
-                    begin, stop = end + HEAD_SIZE, end + HEAD_SIZE + (word >> 8)
-                    if flags == END_STREAM and next_id == stream_id and not word & 0xFF and stop <= size:
-                        if word >= _TOO_LONG:
-                            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {word >> 8} bytes")
-                        self._at = at = stop
-                        self._unreturned += stop - begin
-                        if known.content_length is not None and known.content_length != stop - begin:
-                            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, _WRONG_LENGTH)
-                        if known is not run_of or (volatile is None) is not (run.volatiles is None):
-                            run = ev.Requests(known.meaning, None if volatile is None else [])
-                            run_of = known
-                            events.append(run)
-                        run.stream_ids.append(stream_id)
-                        run.bodies.append(data[begin:stop])
-                        if volatile is not None:
-                            run.volatiles.append(volatile)
-                        continue
-                self._open_request(stream_id, known, volatile)
-            else:
-                self._take_frame(kind, flags, stream_id & MAX_STREAM_ID, data[begin:end])
-                is_plain = self._block is None and self._has_settings
+                    fresh[stream_id] = seen, seen.volatile
+                at = end
+                continue
+            if fresh:
+                self._open_fresh()
+            self._take_frame(kind, flags, stream_id & MAX_STREAM_ID, data[begin:end])
+            is_plain = self._block is None and self._has_settings
             at, run_of = end, None
 
     def _take_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
@@ -689,6 +692,12 @@ class Connection:
             self._receiving[stream_id] = stream
         self._events.append(ev.Opened(stream, known.meaning, volatile))
         return stream
+
+    def _open_fresh(self) -> None:
+        """Give the requests of this read that have no body yet their streams."""
+        for stream_id, (known, volatile) in self._fresh.items():
+            self._open_request(stream_id, known, volatile)
+        self._fresh.clear()
 
     def _is_receiving(self, stream: Stream) -> bool:
         """Whether a body may come: for a server after the request's fields, for a client after the response's."""
