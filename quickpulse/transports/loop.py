@@ -1,7 +1,7 @@
 """Listening on the event loop itself: an endpoint and a port. The connections are in `loop_transport`.
 
-Connections are accepted here and not by the loop's `create_server`: libuv closes a listener without a word when
-accepting fails, for example for want of a file descriptor.
+Connections are accepted here and not by the loop's `create_server`, so that it is ours to say what follows when that
+fails: uvloop's listener may end without a word then, or use up a core.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class LoopPort:
 
     def _bound_socket(self) -> socket.socket:
         family = socket.AF_INET6 if self._address_type is IPv6Address else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol is said because asyncio looks at it before it turns Nagle's algorithm off.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             # Connections of an earlier server that wait for their end must not keep the address.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -89,6 +89,7 @@ class LoopTransport(asyncio.Protocol):
         "disconnected",
         "disconnecting",
         "producer",
+        "producerPaused",
         "protocol",
         "streamingProducer",
         "write",
@@ -108,7 +109,7 @@ class LoopTransport(asyncio.Protocol):
         self.protocol = protocol
         self.connected = self.disconnected = self.disconnecting = False
         self.producer: Any = None
-        self.streamingProducer = False
+        self.streamingProducer = self.producerPaused = False
         self.write = _ignore
         self._loop = loop
         self._socket = sock
@@ -167,22 +168,17 @@ class LoopTransport(asyncio.Protocol):
         if self._stall is not None:
             self._watch(self._stall)
         if self.producer is not None and self.streamingProducer:
+            self.producerPaused = True
             try:
                 self.producer.pauseProducing()
             except Exception:
                 self._fail()
 
     def resume_writing(self) -> None:
-        """The kernel has taken all."""
+        """The kernel has taken all. What follows from it waits for the next turn: asyncio is not done with its own."""
         self._is_unsent = False
         self._unwatch()
-        if self.producer is not None:
-            try:
-                self.producer.resumeProducing()
-            except Exception:
-                self._fail()
-        # Twisted's transport waits for one more write of the producer here; whoever has nothing to say waits forever.
-        self._finish()
+        self._loop.call_soon(self._go_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, once: the socket is closed after it."""
@@ -306,11 +302,12 @@ class LoopTransport(asyncio.Protocol):
         if self.disconnected:
             producer.stopProducing()
             return
-        self.producer, self.streamingProducer = producer, streaming
+        self.producer, self.streamingProducer, self.producerPaused = producer, streaming, False
         if not streaming:
             self.write = self._write_pulled
             producer.resumeProducing()
         elif self._is_unsent:
+            self.producerPaused = True
             producer.pauseProducing()
 
     def unregisterProducer(self) -> None:
@@ -349,16 +346,21 @@ class LoopTransport(asyncio.Protocol):
         self._io.write(data)
         if not (self._is_unsent or self._is_pulling):
             self._is_pulling = True
-            self._loop.call_soon(self._pull)
+            self._loop.call_soon(self._go_on)
 
-    def _pull(self) -> None:
+    def _go_on(self) -> None:
+        """All is sent: more, if a producer has it; then what waited for the end of it."""
         self._is_pulling = False
-        if self.producer is None or self.streamingProducer or self._is_unsent:
+        if not self.connected or self._is_unsent:
             return
-        try:
-            self.producer.resumeProducing()
-        except Exception:
-            self._fail()
+        if self.producer is not None and (self.producerPaused or not self.streamingProducer):
+            self.producerPaused = False
+            try:
+                self.producer.resumeProducing()
+            except Exception:
+                self._fail()
+        # Twisted's transport waits for one more write of the producer here; whoever has nothing to say waits forever.
+        self._finish()
 
     def _finish(self) -> None:
         """Close, or close our half, if that is wanted, all is sent, and no producer has more."""

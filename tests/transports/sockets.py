@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from quickpulse.transports.listening import BACKLOG
-from quickpulse.transports.loop import LoopServerEndpoint
+from quickpulse.transports.loop import LoopServerEndpoint, loop_of
 
 
 def next_turn(turns: int = 1) -> Deferred[None]:
@@ -175,7 +175,7 @@ class SocketTestCase(TestCase):
 
     def endpoint(self, host: str = "127.0.0.1", port: int = 0) -> Any:
         """The event loop's own."""
-        if not hasattr(reactor, "_asyncioEventloop"):
+        if loop_of(reactor) is None:
             self.skipTest("not an asyncio reactor")
         return LoopServerEndpoint(reactor, host, port, BACKLOG)
 

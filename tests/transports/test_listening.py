@@ -18,7 +18,7 @@ from quickpulse.errors import ListenError, SettingsError
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.transports.bounds import BoundedFactory, Bounds
 from quickpulse.transports.listening import BACKLOG, ListeningService, address_text, listen_now, make_endpoint
-from quickpulse.transports.loop import LoopPort, LoopServerEndpoint
+from quickpulse.transports.loop import LoopPort, LoopServerEndpoint, loop_of
 from tests.transports.sockets import Remembering, SocketTestCase, next_turn
 
 
@@ -28,6 +28,11 @@ class EndpointTests(SynchronousTestCase):
     def endpoint(self, endpoint: str | None, host: str = "127.0.0.1", on: Any = reactor) -> Any:
         """What the settings make."""
         return make_endpoint(on, "--ws-endpoint", endpoint, host, 0)
+
+    def setUp(self):
+        """Another reactor has no event loop to listen on."""
+        if loop_of(reactor) is None:
+            self.skipTest("not an asyncio reactor")
 
     def listen(self, endpoint: Any) -> Any:
         """Its port."""

@@ -615,7 +615,7 @@ class StallTests(SocketTestCase):
             self.stalled += 1
 
         protocol = Remembering()
-        peer = self.connect(protocol, stall=Stall(seconds, happened))
+        peer = self.connect(protocol, receive_buffer=65536, stall=Stall(seconds, happened))
         yield protocol.when("made")
         protocol.transport._loop = timer = Timer(protocol.transport._loop)
         return protocol, peer, timer
