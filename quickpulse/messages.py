@@ -40,6 +40,13 @@ def payload_of(item: Item) -> bytes:
     return item.payload if type(item) is Message else item  # type: ignore[return-value]
 
 
+def payloads_of(items: list[Item]) -> list[bytes]:
+    """The bytes that go over the wire for each of `items`."""
+    if Message in map(type, items):
+        return [payload_of(item) for item in items]
+    return items  # type: ignore[return-value]
+
+
 def require_items(items: Sequence[Item]) -> None:
     """Raise `TypeError` when anything in `items` is neither exactly `bytes` nor a `Message`.
 

@@ -78,8 +78,8 @@ class StreamCall(CallContext, Protocol):
 class StreamHandler(Protocol):
     """One call of a streaming method."""
 
-    def messages(self, messages: list[bytes]) -> Any:
-        """The peer sent these; a Deferred holds the connection until it fires."""
+    def messages(self, messages: list[Any]) -> Any:
+        """The peer sent these, as parsed; a Deferred holds the connection until it fires."""
 
     def ended(self) -> None:
         """The peer sends no more."""
@@ -92,10 +92,20 @@ class StreamMethod:
     """A streaming method.
 
     :param make_handler: makes the handler of a call.
+    :param parse: what the handler gets for messages; as they are where it is not given.
+    :param parse_bodies: the same for DATA frames that may each be one framed message, with None for one that is not.
+        Not needed; a short cut for short messages.
     """
 
-    def __init__(self, make_handler: Callable[[StreamCall], StreamHandler]) -> None:
+    def __init__(
+        self,
+        make_handler: Callable[[StreamCall], StreamHandler],
+        parse: Callable[[list[bytes]], list[Any]] = list,
+        parse_bodies: Callable[[list[bytes]], list[Any]] | None = None,
+    ) -> None:
         self.make_handler = make_handler
+        self.parse = parse
+        self.parse_bodies = parse_bodies
 
 
 class Unimplemented:

@@ -229,9 +229,10 @@ class StreamingCall(OpenCall):
         self._has_ended = False
         self._is_waiting = False
         self._last_error: RpcError | None = None  # ends the call when its handler is done
-        self._waiting: list[bytes] = []
+        self._waiting: list[Any] = []  # parsed messages
         self._waiting_bytes = 0
         self._slice = FIRST_SLICE
+        self._parse, self._parse_bodies = method.parse, method.parse_bodies
         self._handler: StreamHandler = method.make_handler(self)
 
     @property
@@ -239,11 +240,24 @@ class StreamingCall(OpenCall):
         """What it holds of the peer's."""
         return self.reader.buffered_bytes + self._waiting_bytes
 
+    def feed(self, chunks: list[bytes]) -> None:
+        """More of the body; DATA frames are often one short message each."""
+        if self._parse_bodies is not None and not self.reader.buffered_bytes:
+            messages = self._parse_bodies(chunks)
+            if None not in messages:
+                self._take(messages)
+                return
+        super().feed(chunks)
+
     def take(self, messages: list[bytes]) -> None:
+        """Complete messages came."""
+        self._take(self._parse(messages))
+
+    def _take(self, messages: list[Any]) -> None:
         """Serve messages, or keep them until there is room for the answers."""
         if self._waiting or len(messages) > self._slice or self._is_full:
             self._waiting += messages
-            self._waiting_bytes += sum(map(len, messages))
+            self._waiting_bytes += _size(messages)
             self.go_on()
         elif not self.is_over:
             self._serve(messages)
@@ -316,7 +330,7 @@ class StreamingCall(OpenCall):
         """Serve what waits, slice by slice, while there is room for the answers."""
         while self._waiting and not self._is_full and not self.is_over:
             part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
-            self._waiting_bytes -= sum(map(len, part))
+            self._waiting_bytes -= _size(part)
             before = self.serving.http2.queued_bytes
             self._serve(part)
             self._slice = next_slice(self._slice, self.serving.http2.queued_bytes - before)
@@ -331,7 +345,7 @@ class StreamingCall(OpenCall):
     def _is_full(self) -> bool:
         return self._is_waiting or len(self.stream.pending) > MAX_WAITING_BYTES or self.serving.is_peer_slow
 
-    def _serve(self, messages: list[bytes]) -> None:
+    def _serve(self, messages: list[Any]) -> None:
         result = self._handler.messages(messages)
         if result is not None:
             self._is_waiting = True
@@ -359,6 +373,11 @@ FIRST_SLICE = 256
 
 _MOST_AT_ONCE = 4096
 _SLICE_BYTES = 256 * 1024
+
+
+def _size(messages: list[Any]) -> int:
+    """About what parsed messages hold, in bytes."""
+    return sum(len(message or b"") for message in messages)
 
 
 def next_slice(size: int, answer_bytes: int) -> int:

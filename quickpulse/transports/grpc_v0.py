@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.errors import MessageTooLarge, QueueUnavailable
-from quickpulse.messages import Item, payload_of
+from quickpulse.messages import Item, payloads_of
 from quickpulse.transports.grpc_contract import (
     CONSUME_EMPTY,
     NOT_IN_STREAMING,
@@ -27,7 +27,7 @@ from quickpulse.transports.grpc_contract import (
 )
 from quickpulse.transports.grpc_methods import BatchMethod, Run, StreamCall, StreamMethod, Table, Unimplemented, paths
 from quickpulse.wire.grpc.framing import framed, read_one
-from quickpulse.wire.grpc.payloads import FRAMED_HEADS, framed_payload, short_payloads
+from quickpulse.wire.grpc.payloads import FRAMED_HEADS, framed_payloads, short_payloads
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status
 from quickpulse.wire.http2.connection import Answer
@@ -72,7 +72,9 @@ def v0_table(mode: str, queue: Any, traffic: ITraffic, max_message_bytes: int) -
         {
             "Produce": unimplemented(NOT_IN_STREAMING.format("Produce")),
             "Consume": unimplemented(NOT_IN_STREAMING.format("Consume")),
-            "StreamMessages": StreamMethod(lambda call: Exchange(call, queue, traffic, max_message_bytes)),
+            "StreamMessages": StreamMethod(
+                lambda call: Exchange(call, queue, traffic, max_message_bytes), _read_stream_messages, short_payloads
+            ),
         },
     )
 
@@ -93,6 +95,10 @@ def refusal(payload: bytes | None, traffic: ITraffic, max_message_bytes: int) ->
         traffic.refused("message_too_large")
         return RpcError(Status.RESOURCE_EXHAUSTED, str(MessageTooLarge(len(payload), max_message_bytes)))
     return None
+
+
+def _read_stream_messages(messages: list[bytes]) -> list[bytes | None]:
+    return [read_stream_message(message) for message in messages]
 
 
 class Produce(BatchMethod):
@@ -160,7 +166,7 @@ class Consume(BatchMethod):
 
     def answer(self, result: list[Item], asked: int) -> list[Run]:
         """Each message, and "empty" to the rest."""
-        runs: list[Run] = [[framed_payload(payload_of(item)) for item in result]]
+        runs: list[Run] = [framed_payloads(payloads_of(result))]
         if len(result) < asked:
             runs.append((_EMPTY, asked - len(result)))
         return runs
@@ -178,23 +184,23 @@ class Exchange:
         self._traffic = traffic
         self._max_message_bytes = max_message_bytes
 
-    def messages(self, messages: list[bytes]) -> Deferred[None] | None:
+    def messages(self, payloads: list[Any]) -> Deferred[None] | None:
         """Serve them run by run: neighbours that put, and neighbours that only take."""
-        payloads = [read_stream_message(message) for message in messages]
         error = None
-        for at, payload in enumerate(payloads):
-            if payload is None or len(payload) > self._max_message_bytes:
+        if None in payloads or max(map(len, payloads)) > self._max_message_bytes:
+            for at, payload in enumerate(payloads):
                 error = refusal(payload, self._traffic, self._max_message_bytes)
-                del payloads[at:]
-                break
+                if error is not None:
+                    del payloads[at:]
+                    break
         runs: deque[list[bytes]] = deque()
         if b"" not in payloads:
-            runs.append(payloads)  # type: ignore[arg-type]
+            runs.append(payloads)
         else:
             for payload in payloads:
                 if not runs or bool(runs[-1][0]) is not bool(payload):
                     runs.append([])
-                runs[-1].append(payload)  # type: ignore[arg-type]
+                runs[-1].append(payload)
         return self._serve(runs, error)
 
     def _serve(self, runs: deque[list[bytes]], error: RpcError | None) -> Deferred[None] | None:
@@ -217,7 +223,7 @@ class Exchange:
         return None
 
     def _answer(self, taken: list[Item], run: list[bytes]) -> None:
-        answers = [framed_payload(payload_of(item)) for item in taken]
+        answers = framed_payloads(payloads_of(taken))
         missing = len(run) - len(taken)
         if missing:
             if run[0]:

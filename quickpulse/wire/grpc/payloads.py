@@ -62,10 +62,16 @@ def short_payloads(bodies: list[bytes]) -> list[bytes | None]:
     return [body[7:] if body[:7] == heads(len(body)) else None for body in bodies]
 
 
-def framed_payload(payload: bytes) -> bytes:
-    """The message with this payload, framed for gRPC."""
-    head = FRAMED_HEADS.get(len(payload) + 7)
-    if head is not None:
-        return head + payload
-    message = write_payload(payload)
+def framed_payloads(payloads: list[bytes]) -> list[bytes]:
+    """The message with each payload, framed for gRPC."""
+    try:
+        return [_HEADS[len(payload)] + payload for payload in payloads]
+    except KeyError:  # one that is empty or long
+        return [_framed(write_payload(payload)) for payload in payloads]
+
+
+_HEADS = {size - 7: head for size, head in FRAMED_HEADS.items()}
+
+
+def _framed(message: bytes) -> bytes:
     return len(message).to_bytes(5, "big") + message

@@ -387,11 +387,11 @@ class Connection:
     def _take_frames(self) -> None:
         """Take all whole frames.
 
-        Longer than a function should be: this is the way of every message. Its three branches are the plain forms that
-        nearly all frames have: DATA on an open stream, the fields of a request, and one DATA that is its whole body. All
-        else goes to `_take_frame`. A request gets a stream only if it is not complete when the read is used up: some
-        clients write fields and body of one request after the other, some all fields first. `self._at` is behind a
-        frame before anything of it can raise.
+        Longer than a function should be: this is the way of every message. Its three branches are the plain forms
+        that nearly all frames have: DATA on an open stream, the fields of a request, and one DATA that is its whole
+        body. All else goes to `_take_frame`. A request gets a stream only if it is not complete when the read is used
+        up: some clients write fields and body of one request after the other, some all fields first. `self._at` is
+        behind a frame before anything of it can raise.
         """
         data, at, size, unpack = self._data, self._at, len(self._data), HEAD.unpack_from
         events, receiving, known_blocks, fresh = self._events, self._receiving, self._reader.known, self._fresh
