@@ -274,6 +274,7 @@ class StreamingCall(OpenCall):
             self.serving.traffic.undelivered(handed_out)
             return
         http2, stream = self.serving.http2, self.stream
+        self.serving.handed_out_bytes += len(framed)
         if not self._has_head:
             self._has_head = True
             http2.send_headers(stream, RESPONSE_HEAD)
@@ -331,9 +332,9 @@ class StreamingCall(OpenCall):
         while self._waiting and not self._is_full and not self.is_over:
             part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
             self._waiting_bytes -= _size(part)
-            before = self.serving.http2.queued_bytes
+            before = self.serving.handed_out_bytes
             self._serve(part)
-            self._slice = next_slice(self._slice, self.serving.http2.queued_bytes - before)
+            self._slice = next_slice(self._slice, self.serving.handed_out_bytes - before)
         if self._waiting and not self.is_over:
             self.serving.http2.hold(self.stream)
         elif self.stream.is_held:

@@ -86,6 +86,8 @@ class Serving:
         self.flush = link.flush
         self.is_peer_slow = False
         """The buffer to the peer is above high water."""
+        self.handed_out_bytes = 0
+        """Of answers with messages of the queue's, since the connection began."""
         self.is_draining = False
         self.last_request = 0.0
         """When the last request came, by the clock that `receive` is given."""
@@ -251,12 +253,12 @@ class Serving:
             if self._is_full or self._postponed:
                 self._postpone(call, event)
                 return
-            size, before = self._slice, self.http2.queued_bytes
+            size, before = self._slice, self.handed_out_bytes
             event.stream_ids, event.bodies = ids[size:], bodies[size:]
             event.volatiles = event.volatiles and event.volatiles[size:]
             self._serve_slice(method, call, ids[:size], bodies[:size])
             ids, bodies = event.stream_ids, event.bodies
-            self._slice = next_slice(size, self.http2.queued_bytes - before)
+            self._slice = next_slice(size, self.handed_out_bytes - before)
             if ids:
                 self.flush()
         if ids:
@@ -306,6 +308,7 @@ class Serving:
     def _hand_out(self, ids: list[int], bodies: list[bytes]) -> None:
         """Answer with messages of the queue's, and know where they are."""
         self.http2.answer_each(ids, _ENVELOPE, bodies)
+        self.handed_out_bytes += sum(map(len, bodies))
         self.handed.answered(ids)
         blocked = 0
         if self.http2.is_blocked:

@@ -13,6 +13,10 @@ RECENT_BATCHES = 64
 """Answers whose streams are remembered, so that a reset after the answer is known for a loss."""
 
 
+UNCONFIRMED_WRITES = 4
+"""Writes after which the kernel is asked again what has arrived: each question costs as much as a message."""
+
+
 class UnderWay:
     """Messages by their place in what was written: of one call, or of all that have no call any more."""
 
@@ -85,7 +89,7 @@ class HandedOut:
 
     def wrote(self, size_bytes: int) -> None:
         """The next write was done."""
-        if self._short:
+        if len(self._short) >= UNCONFIRMED_WRITES:
             self.confirm()
         self._written += size_bytes
         if self._short.next:

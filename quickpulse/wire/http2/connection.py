@@ -103,17 +103,33 @@ class Answer:
 
 
 class Envelope:
-    """A response of which only the body differs, with at most as many bytes as a table of frame heads is worth.
+    """A response of which only the body differs.
 
     :param head: the block of its fields.
     :param tail: the block of its trailers.
     """
 
-    __slots__ = ("head", "parts", "tail")
+    __slots__ = ("_before_body", "_headed", "after", "before", "head", "tail")
 
     def __init__(self, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail
-        self.parts = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
+        self.before, headed, after, _ = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
+        self.after = after[1:]
+        self._headed = headed[:-5]
+        self._before_body: dict[int, bytes] = {}
+
+    def before_body(self, size: int) -> bytes:
+        """What lies between the first and the second place of the stream's number, for a body of `size` bytes."""
+        between = self._before_body.get(size)
+        if between is None:
+            between = self._headed + HEAD.pack(size << 8, 0, 0)[:5]
+            if size < MAX_CACHED_SIZE:
+                self._before_body[size] = between
+        return between
+
+
+MAX_CACHED_SIZE = 1024
+"""Bodies from here on are long enough that their head is made each time."""
 
 
 def _cut_at_stream(frames: list[tuple[int, bytes]]) -> tuple[bytes, ...]:
@@ -232,11 +248,6 @@ class Connection:
         """Whether any stream waits for a window."""
         return bool(self._blocked)
 
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes in all that `data_to_send` would hand out or that waits for windows; for measuring what was added."""
-        return sum(map(len, self._out)) + (self.unsent_bytes if self._blocked else 0)
-
     def answer_all(self, stream_ids: Sequence[int], answer: Answer) -> None:
         """Answer requests that lay complete in one read, all alike and in full."""
         size = len(answer.body)
@@ -266,11 +277,10 @@ class Connection:
                 self.respond(self.adopt(stream_id), envelope.head, body, envelope.tail)
             return
         self.send_window -= total
-        before, head, after, tail = envelope.parts
-        head, after, pack = head[:-5], after[1:], HEAD.pack
+        before, between, after, tail = envelope.before, envelope.before_body, envelope.after, envelope.tail
         self._out.extend(
             [
-                stream_id.to_bytes(4, "big").join((before, head + pack(len(body) << 8, 0, 0)[:5], body + after, tail))
+                stream_id.to_bytes(4, "big").join((before, between(len(body)), body + after, tail))
                 for stream_id, body in zip(stream_ids, bodies, strict=True)
             ]
         )
