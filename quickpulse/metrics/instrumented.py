@@ -100,9 +100,12 @@ class InstrumentedQueue:
         except Exception as error:
             self._failed(error)
             raise
-        if isinstance(accepted, Deferred):
+        if type(accepted) is not int and isinstance(accepted, Deferred):
             return self._later(accepted, self._report_enqueued, started)
-        return self._report_enqueued(accepted, started)
+        now = self._clock()
+        self._record(now, accepted, 0, now - started)
+        self.last_failure = None
+        return accepted
 
     def dequeue_many(self, count: int) -> Any:
         """Take messages and report how many."""
@@ -113,7 +116,9 @@ class InstrumentedQueue:
             raise
         if type(taken) is not list and isinstance(taken, Deferred):
             return self._later(taken, self._report_dequeued, 0.0)
-        return self._report_dequeued(taken, 0.0)
+        self._record(self._clock(), 0, len(taken), 0.0)
+        self.last_failure = None
+        return taken
 
     def exchange_many(self, messages: Sequence[Item]) -> Any:
         """Exchange messages and report both ways."""

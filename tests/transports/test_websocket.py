@@ -246,7 +246,7 @@ class HandshakeTests(SynchronousTestCase):
         """More than 16 KiB of header are refused, not gathered."""
         it = Conversation()
         it.say(b"GET / HTTP/1.1\r\n")
-        self.refused(it, b"X-Filler: " + b"x" * 16384, 431, "bad_request")
+        self.refused(it, b"X-Filler: " + b"x" * 16384, 431, "header_too_large")
 
     def test_half_a_handshake_is_closed_by_a_timeout(self) -> None:
         """Who does not finish the request in five seconds is cut, and counted."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from quickpulse.errors import QueueEmpty, QueueFull, QueueUnavailable
 from quickpulse.messages import Item, payload_of
-from quickpulse.wire.websocket.frames import BINARY, TEXT, server_frame
+from quickpulse.wire.websocket.frames import TEXT, binary_frames, server_frame
 
 OK = server_frame(TEXT, b"ok")
 
@@ -25,6 +25,8 @@ FULL = _error(QueueFull())
 EMPTY = _error(QueueEmpty())
 UNAVAILABLE = _error(QueueUnavailable())
 
+_JUST_BYTES = frozenset({bytes})
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -33,10 +35,12 @@ class Endpoint:
     :param ask: `(queue, messages) -> result`, or a Deferred of it: the one call that serves the whole batch.
     :param answer: `(result, number of messages) -> (frames, refused, handed over)`: the joined answers, how many of
         them say no because the queue was full, and how many carry a message out.
+    :param gives_messages: the answers may carry messages out, and are as long as those are.
     """
 
     ask: Callable[[Any, Sequence[bytes]], Any]
     answer: Callable[[Any, int], tuple[bytes, int, int]]
+    gives_messages: bool
 
 
 def _ask_publish(queue: Any, messages: Sequence[bytes]) -> Any:
@@ -44,6 +48,8 @@ def _ask_publish(queue: Any, messages: Sequence[bytes]) -> Any:
 
 
 def _answer_publish(accepted: int, asked: int) -> tuple[bytes, int, int]:
+    if accepted == asked:
+        return OK * asked, 0, 0
     refused = asked - accepted
     return OK * accepted + FULL * refused, refused, 0
 
@@ -53,12 +59,14 @@ def _ask_consume(queue: Any, messages: Sequence[bytes]) -> Any:
 
 
 def _answer_consume(taken: list[Item], asked: int) -> tuple[bytes, int, int]:
-    frames = [server_frame(BINARY, payload_of(item)) for item in taken]
-    return b"".join(frames) + EMPTY * (asked - len(taken)), 0, len(taken)
+    count = len(taken)
+    payloads = taken if _JUST_BYTES.issuperset(map(type, taken)) else list(map(payload_of, taken))
+    frames = binary_frames(payloads)  # type: ignore[arg-type]
+    return frames if count == asked else frames + EMPTY * (asked - count), 0, count
 
 
 ENDPOINTS = {
-    "/ws/publish": Endpoint(_ask_publish, _answer_publish),
-    "/ws/consume": Endpoint(_ask_consume, _answer_consume),
+    "/ws/publish": Endpoint(_ask_publish, _answer_publish, gives_messages=False),
+    "/ws/consume": Endpoint(_ask_consume, _answer_consume, gives_messages=True),
 }
 """The contract's paths."""

@@ -1,0 +1,247 @@
+"""A WebSocket connection on autobahn: handshake, reading, and its end. Serving the requests is in `ws_serving`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from quickpulse.transports.ws_serving import ServingProtocol
+from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
+from quickpulse.wire.websocket.requests import ENDPOINTS
+
+GOING_AWAY, POLICY_VIOLATION, MESSAGE_TOO_BIG, SERVICE_RESTART = 1001, 1008, 1009, 1012
+
+CLOSE_TIMEOUT_SECONDS = 5
+"""How long the peer's Close is awaited after ours, and its end of the connection after both."""
+
+MOST_IDLE_FRAMES = 1_000
+"""Control frames within a second without a message between them, or empty fragments of one message. Nobody has a use
+for so many; each costs as much as a message."""
+
+IDLE_LOOKS = 4
+"""How often in `idle_seconds` a connection is looked at: it is closed at most a quarter late."""
+
+UPGRADE_REQUIRED, HEADER_TOO_LARGE = 426, 431
+
+NO_SUCH_PATH = f"no such path; there are {' and '.join(ENDPOINTS)}"
+
+_HANDSHAKE_REFUSALS = {403: "forbidden_origin", 404: "not_found", HEADER_TOO_LARGE: "header_too_large"}
+
+_FAULTS = {POLICY_VIOLATION: "flood", MESSAGE_TOO_BIG: "message_too_large"}
+
+
+@implementer(IHalfCloseableProtocol)
+class WsProtocol(ServingProtocol):
+    """One connection. autobahn parses; complete messages gather until the read is used up, and are answered at once."""
+
+    data: bytes  # autobahn's: what was received and not parsed yet
+
+    def connectionMade(self) -> None:
+        """A connection was accepted; the handshake comes next."""
+        self._origins: list[str] = []
+        self._linger: IDelayedCall | None = None
+        self._idle_look: IDelayedCall | None = None
+        self._idle_frames = self._idle_frames_asked = 0
+        self._idle_frames_since = 0.0
+        self._empty_fragments = 0
+        self.factory.opened(self)
+        super().connectionMade()
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """Choose the endpoint by the path, and apply the Origin rule."""
+        if request.path not in ENDPOINTS:
+            raise ConnectionDeny(404, NO_SUCH_PATH)
+        host, allowed = request.headers.get("host"), self.factory.allow_origin
+        if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
+            raise ConnectionDeny(403, REFUSAL)
+        self._endpoint = ENDPOINTS[request.path]
+
+    def onOpen(self) -> None:
+        """The handshake is done: from here on a slow reader stops our reading."""
+        self.registerProducer(self._gate, True)
+        if self.factory.settings.idle_seconds:
+            self._look_again(self._asked, 0)
+        if self.factory.is_draining:
+            self.drain(CLOSE_TIMEOUT_SECONDS)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Feed autobahn; after the end of the conversation, discard."""
+        if self.state == self.STATE_CLOSED:
+            return
+        self._counts.received_bytes += len(data)
+        self._dataReceived(data)
+        if self.state == self.STATE_CONNECTING and len(self.data) > self.factory.settings.max_header_bytes:
+            self._refuse_header()
+
+    def processHandshake(self) -> None:
+        """Take the Origin out before autobahn reads the request: the rule for it is ours."""
+        end = self.data.find(b"\r\n\r\n") + 4
+        if end > self.factory.settings.max_header_bytes:
+            self._refuse_header()
+            return
+        if end >= 4:
+            self._origins, head = take_origin(self.data[:end])
+            self.data = head + self.data[end:]
+        super().processHandshake()
+
+    def consumeData(self) -> None:
+        """Parse what is buffered, then answer all of it."""
+        if self.state not in (self.STATE_OPEN, self.STATE_CLOSING):
+            super().consumeData()
+            return
+        while not self._is_waiting and self.processData() and self.state != self.STATE_CLOSED:
+            pass
+        self._answer()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """Gather a complete message; one that comes after our Close is not accepted, and is not answered."""
+        if self.state == self.STATE_OPEN:
+            self._requests.append(payload)
+
+    def onMessageBegin(self, isBinary: bool) -> None:
+        """A message begins, to come in one frame or in fragments."""
+        self._empty_fragments = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """One of its frames begins. Empty ones bring the message no nearer to its limit, so they have their own."""
+        super().onMessageFrameBegin(length)
+        if not length:
+            self._empty_fragments += 1
+            if self._empty_fragments > MOST_IDLE_FRAMES:
+                self._empty_fragments = 0
+                self._fail_connection(POLICY_VIOLATION, f"more than {MOST_IDLE_FRAMES} empty fragments")
+
+    def processControlFrame(self) -> bool:
+        """A control frame is complete: a flood of them ends the connection."""
+        if self._is_flood():
+            self._fail_connection(POLICY_VIOLATION, f"more than {MOST_IDLE_FRAMES} control frames in a second")
+        return bool(super().processControlFrame())
+
+    def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> Any:
+        """The peer's Close; as the reply to ours it says that all before ours was read."""
+        if self.state == self.STATE_CLOSING:
+            self._deliveries.confirm(0)
+        return super().onCloseFrame(code, reasonRaw)
+
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        """Answer what came before, then send Close."""
+        self._answer()
+        send = super().sendCloseFrame
+        self._soon(lambda: send(code, reasonUtf8, isReply))
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """End the connection: at once when it has failed, else after the answers."""
+        drop = super().dropConnection
+        if abort and not self.wasClean:
+            drop(abort)
+        else:
+            self._soon(lambda: drop(abort))
+
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
+        """A refused handshake, with a body that says why, as any HTTP client expects."""
+        line = "".join(c if " " <= c <= "~" else "?" for c in " ".join(reason.split()))
+        body = f"{line}\n"
+        headers = [*(responseHeaders or ()), ("Content-Type", "text/plain; charset=utf-8")]
+        headers += [("Content-Length", str(len(body))), ("Connection", "close")]
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        self.sendData(f"HTTP/1.1 {code} {line[:200]}\r\n{head}\r\n{body}".encode())
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        """Count why, and refuse."""
+        if code == UPGRADE_REQUIRED and self.http_request_path not in ENDPOINTS:
+            code, reason = 404, NO_SUCH_PATH
+        self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
+        super().failHandshake(reason, code, responseHeaders)
+
+    def onOpenHandshakeTimeout(self) -> None:
+        """The handshake did not come in time."""
+        if self.state == self.STATE_CONNECTING:
+            self.factory.traffic.refused("timeout")
+        super().onOpenHandshakeTimeout()
+
+    def onAutoPingTimeout(self) -> None:
+        """The peer is gone."""
+        self.factory.traffic.refused("timeout")
+        super().onAutoPingTimeout()
+
+    def drain(self, seconds: float) -> None:
+        """Answer what was read, say 1012, and give the peer `seconds` to read it all."""
+        if self.state == self.STATE_OPEN:
+            self.closeHandshakeTimeout = seconds
+            self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
+        elif self.state == self.STATE_CONNECTING:
+            self.failHandshake("server is restarting", 503)
+
+    def readConnectionLost(self) -> None:
+        """The peer sends nothing more; it may still read."""
+        self.confirm()
+        self._soon(self._lose)
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed; the peer's end is awaited."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Forget the connection, and count what it took with it."""
+        for timer in (self._linger, self._idle_look):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._lost()
+        super().connectionLost(reason)
+        self.factory.closed(self)
+
+    def _refuse_header(self) -> None:
+        self.failHandshake("request header is too large", HEADER_TOO_LARGE)
+
+    def _fail_connection(self, code: int = GOING_AWAY, reason: str = "going away") -> None:
+        """Autobahn found a fault of the peer's: count it, then close with `code`."""
+        if not self.failedByMe:
+            self.factory.traffic.refused(_FAULTS.get(code, "bad_request"))
+        super()._fail_connection(code, reason)
+
+    def _is_flood(self) -> bool:
+        """Count a control frame; whether there were too many since the last message."""
+        now = self.factory.reactor.seconds()
+        if self._idle_frames_asked != self._asked or now - self._idle_frames_since > 1:
+            self._idle_frames, self._idle_frames_asked, self._idle_frames_since = 0, self._asked, now
+        self._idle_frames += 1
+        return self._idle_frames > MOST_IDLE_FRAMES
+
+    def _look_again(self, asked: int, looks: int) -> None:
+        seconds = self.factory.settings.idle_seconds / IDLE_LOOKS
+        self._idle_look = self.factory.reactor.callLater(seconds, self._look_for_messages, asked, looks + 1)
+
+    def _look_for_messages(self, asked: int, looks: int) -> None:
+        """Close a connection on which no message came since `looks` looks ago, when it had been asked `asked`."""
+        if self.state != self.STATE_OPEN:
+            return
+        if self._asked != asked or self._is_waiting:
+            self._look_again(self._asked, 0)
+        elif looks < IDLE_LOOKS:
+            self._look_again(asked, looks)
+        else:
+            self.factory.traffic.refused("idle")
+            self.sendCloseFrame(GOING_AWAY, b"no message for %g s" % self.factory.settings.idle_seconds)
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        """Close without a reset that would destroy answers on their way: half-close, read on and discard.
+
+        A close with unread input makes the kernel send RST.
+        """
+        half_close = getattr(self.transport, "loseWriteConnection", None)
+        if abort and not self.wasClean:
+            self.abort()
+        elif half_close is None:  # TLS has its own closing handshake
+            self.transport.loseConnection()
+        else:
+            self._gate.open()
+            half_close()
+            self._linger = self.factory.reactor.callLater(CLOSE_TIMEOUT_SECONDS, self.abort)
+
+    def _lose(self) -> None:
+        self.unregisterProducer()
+        self.transport.loseConnection()

@@ -1,0 +1,110 @@
+"""A WebSocket connection that reads plain frames itself, a whole read at once. All else of it is `ws_connection`'s."""
+
+from __future__ import annotations
+
+from autobahn.websocket.xormasker import create_xor_masker
+
+from quickpulse.transports.ws_connection import WsProtocol
+from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_plain_frames, unmask
+
+
+def _unmask_compiled(payload: bytes, key: bytes) -> bytes:
+    unmasked: bytes = create_xor_masker(key, len(payload)).process(payload)
+    return unmasked
+
+
+# Compiled, autobahn's is ten times as fast as ours on what is long; in Python it is slower.
+_is_compiled = create_xor_masker.__module__ != "autobahn.websocket.xormasker"
+_unmask_long = _unmask_compiled if _is_compiled else unmask
+
+
+class FastWsProtocol(WsProtocol):
+    """As WsProtocol; but while autobahn holds no part of a message, plain frames are taken before it sees them.
+
+    Any other frame is handed to autobahn, as it came. The bytes of a binary frame that is not complete are kept here
+    until it is; of text, autobahn must judge each part as it comes.
+    """
+
+    def connectionMade(self) -> None:
+        """A connection was accepted; the handshake comes next."""
+        self._parts: list[bytes] = []  # of a plain frame that lacks `_lacking` bytes: joined once
+        self._lacking = 0
+        self._most_bytes = self.factory.settings.max_message_bytes
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take the frames of this read, and answer them."""
+        if self.state != self.STATE_OPEN:
+            if self._parts:  # our Close came before the rest of a frame: autobahn reads on to the peer's
+                self.data = self._with_parts(b"")
+            super().dataReceived(data)
+            return
+        self._counts.received_bytes += len(data)
+        if self._parts:
+            if len(data) < self._lacking:
+                self._parts.append(data)
+                self._lacking -= len(data)
+                return
+            data = self._with_parts(data)
+        if self._is_waiting:
+            self.data += data
+            return
+        if self.data:
+            data, self.data = self.data + data, b""
+        self._read(data)
+
+    def consumeData(self) -> None:
+        """Go on with what is buffered."""
+        if self.state == self.STATE_OPEN and not self._is_waiting:
+            data, self.data = self.data, b""
+            self._read(data)
+        else:
+            super().consumeData()
+
+    def _read(self, chunk: bytes) -> None:
+        """Take `chunk`, frame by frame: it begins where autobahn's parser is, which has nothing buffered."""
+        at, end = 0, len(chunk)
+        while at < end:
+            if self.current_frame is None and not self.inside_message:
+                payloads, at = take_plain_frames(chunk, at, self._most_bytes, _unmask_long)
+                if payloads:
+                    self._took(payloads)
+                if at == end:
+                    break
+                self._lacking = lacking_bytes(chunk, at, self._most_bytes)
+                if self._lacking:
+                    self._parts = [chunk[at:]]
+                    break
+            at = self._hand_over(chunk, at)
+            if self._is_waiting or self.state != self.STATE_OPEN:
+                self.data += chunk[at:]
+                super().consumeData()
+                return
+        self._answer()
+
+    def _took(self, payloads: list[bytes]) -> None:
+        if self._requests:
+            self._requests += payloads
+        else:
+            self._requests = payloads
+        if self.autoPingTimeoutCall and self.autoPingRestartOnAnyTraffic:  # as autobahn does at each frame
+            self._cancelAutoPingTimeoutCall()
+
+    def _hand_over(self, chunk: bytes, at: int) -> int:
+        """Let autobahn parse one frame, or what there is of it; where the next one begins.
+
+        One at a time: its parser copies what is left after each step.
+        """
+        if self.current_frame is None:
+            stop = frame_stop(chunk, at)
+        else:
+            stop = min(len(chunk), at + self.current_frame.length - self.current_frame_masker.pointer())
+        self.data += chunk[at:stop]
+        while not self._is_waiting and self.processData() and self.state != self.STATE_CLOSED:
+            pass
+        return stop
+
+    def _with_parts(self, data: bytes) -> bytes:
+        """The kept bytes and those that came behind them."""
+        parts, self._parts, self._lacking = self._parts, [], 0
+        return b"".join((*parts, data))

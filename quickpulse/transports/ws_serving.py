@@ -1,0 +1,214 @@
+"""Serving a WebSocket connection's requests: the queue is asked, answers are written, a slow peer is waited for.
+
+Reading the requests, and the conversation around them, are done elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from quickpulse.transports.flow import Deliveries, ReadGate, unacknowledged_bytes
+from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
+
+if TYPE_CHECKING:
+    from quickpulse.transports.websocket import WsFactory
+
+_log = Logger()  # not the class's `log`: that is autobahn's, with its own levels
+
+SLICE_BYTES = 65_536
+"""How long the answers to one slice of requests should be: what a socket takes at once."""
+
+FIRST_SLICE, MOST_SLICE = 16, 256
+"""Messages that are taken out of the queue at once, at first and at most: how long they are is seen afterwards."""
+
+CONFIRM_EVERY = 64
+"""Answers with messages after which the kernel is asked what has arrived; to ask costs as much as to answer."""
+
+
+class _Gate(ReadGate):
+    """A ReadGate that tells the connection what it hears of the peer."""
+
+    def __init__(self, connection: ServingProtocol) -> None:
+        super().__init__(connection.transport)
+        self.is_peer_slow = False
+        self._connection = connection
+
+    def pauseProducing(self) -> None:
+        """The peer does not read as fast as it asks."""
+        self.is_peer_slow = True
+        super().pauseProducing()
+        self._connection.confirm()
+
+    def resumeProducing(self) -> None:
+        """It has read."""
+        self.is_peer_slow = False
+        super().resumeProducing()
+        self._connection.peer_reads()
+
+
+class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
+    """The half of a connection that answers. Requests gather until a read is used up, and are then served at once.
+
+    Where the answers may be long, they are served in slices, and no further while the peer does not read what it has.
+    While that is so, or the queue's answer is a Deferred, `_is_waiting`: reading rests, and what autobahn wants to do
+    next (send a Close, drop the connection) is kept in `_postponed`, so that no answer comes after a Close.
+    """
+
+    factory: WsFactory
+
+    def connectionMade(self) -> None:
+        """A connection was accepted."""
+        self._requests: list[bytes] = []
+        self._asked = 0  # requests served so far
+        self._is_waiting = self._is_resting = self._is_lost = False
+        self._postponed: list[Callable[[], None]] = []
+        self._queue, self._counts = self.factory.queue, self.factory.counts
+        self._endpoint: Endpoint = ENDPOINTS["/ws/consume"]
+        self._slice = FIRST_SLICE
+        self._gate = _Gate(self)
+        self._deliveries = Deliveries()
+        self._unconfirmed_answers = 0
+        # Our own transport can still be asked when the connection has ended. Of any other we must know before.
+        self._confirm_every = CONFIRM_EVERY if hasattr(self.transport, "unsent_bytes") else 1
+        super().connectionMade()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Write what autobahn makes, counted."""
+        self._wrote(len(data))
+        super().sendData(data, sync, chopsize)
+
+    def confirm(self) -> None:
+        """Forget the messages that have arrived."""
+        self._unconfirmed_answers = 0
+        if not self._deliveries.is_empty:
+            self._deliveries.confirm(unacknowledged_bytes(self.transport))
+
+    def peer_reads(self) -> None:
+        """The peer has taken what waited for it: serve on, if that was waited for."""
+        if self._is_resting:
+            self._is_resting = False
+            self._go_on(None)
+
+    def _lost(self) -> None:
+        """The connection has ended: count what it took with it."""
+        self._is_lost = True
+        self._requests.clear()
+        self._postponed.clear()
+        # What the transport itself held is gone with it; if that was nothing, the kernel still knows what arrived.
+        if self._confirm_every > 1 and not self._gate.is_peer_slow and self.transport.fileno() >= 0:
+            self.confirm()
+        self.factory.traffic.undelivered(self._deliveries.unconfirmed())
+
+    def _answer(self) -> None:
+        """Serve the gathered requests: with one call of the queue, unless the answers may be long."""
+        requests = self._requests
+        while requests and not self._is_waiting:
+            if self._gate.is_peer_slow:
+                self._is_waiting = self._is_resting = True
+                return
+            if len(requests) <= self._slice or not self._endpoint.gives_messages:
+                self._requests = []
+                self._serve(requests)
+                return
+            self._requests = requests[self._slice :]
+            self._serve(requests[: self._slice])
+            requests = self._requests
+
+    def _serve(self, requests: list[bytes]) -> None:
+        """Ask the queue, and write what it answers, now or later."""
+        asked = len(requests)
+        self._asked += asked
+        try:
+            result = self._endpoint.ask(self._queue, requests)
+        except Exception:
+            self._unavailable(Failure(), asked)
+            return
+        # By type first: to Python, Deferred is an abstract class, and `isinstance` of such a one is slow.
+        kind = type(result)
+        if kind is int or kind is list or not isinstance(result, Deferred):
+            self._reply(result, asked)
+            return
+        self._is_waiting = True
+        self._gate.hold()
+        result.addCallbacks(self._reply, self._unavailable, callbackArgs=(asked,), errbackArgs=(asked,))
+        result.addCallback(self._go_on).addErrback(self._broken)
+
+    def _reply(self, result: Any, asked: int) -> None:
+        """Write one answer for each request."""
+        frames, refused, messages = self._endpoint.answer(result, asked)
+        if refused:
+            self.factory.traffic.refused("queue_full", refused)
+        if self._is_lost or self.state == self.STATE_CLOSED:
+            self.factory.traffic.undelivered(messages)
+            return
+        if messages:
+            self._note_messages(len(frames), messages, asked)
+        elif self._endpoint.gives_messages and not self._deliveries.is_empty:
+            self._deliveries.wrote(len(frames))
+        self._counts.sent_bytes += len(frames)
+        self.transport.write(frames)
+
+    def _note_messages(self, size_bytes: int, messages: int, asked: int) -> None:
+        """Before an answer with messages is written: remember it, and learn from its length."""
+        if self._unconfirmed_answers >= self._confirm_every:
+            self.confirm()
+        self._unconfirmed_answers += 1
+        self._deliveries.wrote(size_bytes, messages)
+        if size_bytes > SLICE_BYTES:
+            self._slice = max(1, asked * SLICE_BYTES // size_bytes)
+        elif asked >= self._slice:
+            self._slice = min(2 * self._slice, MOST_SLICE)
+
+    def _unavailable(self, failure: Failure, asked: int) -> None:
+        """The provider failed: whether the requests took effect is not known, and so they are told."""
+        _log.failure("the queue failed", failure)
+        self.factory.traffic.refused("queue_unavailable", asked)
+        if not self._is_gone:
+            self._wrote(len(UNAVAILABLE) * asked)
+            self.transport.write(UNAVAILABLE * asked)
+
+    def _go_on(self, _: None) -> None:
+        """What was waited for is there: serve what is left, do what waited for it, then read on."""
+        self._is_waiting = False
+        if self._is_gone:
+            return
+        self._answer()
+        while self._postponed and not self._is_waiting:
+            self._postponed.pop(0)()
+        if self._is_waiting:
+            return
+        self._gate.release()
+        if self.state in (self.STATE_OPEN, self.STATE_CLOSING):
+            self.consumeData()
+
+    def _broken(self, failure: Failure) -> None:
+        _log.failure("a WebSocket connection failed", failure)
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection, and know what was under way."""
+        self.confirm()
+        self.transport.abortConnection()
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        """Do it now, or after the answer that is awaited."""
+        if self._is_waiting:
+            self._postponed.append(action)
+        else:
+            action()
+
+    def _wrote(self, size_bytes: int) -> None:
+        """Bytes without messages were written. Only those behind a message are of interest to its delivery."""
+        if not self._deliveries.is_empty:
+            self._deliveries.wrote(size_bytes)
+        self._counts.sent_bytes += size_bytes
+
+    @property
+    def _is_gone(self) -> bool:
+        return self._is_lost or bool(self.state == self.STATE_CLOSED)
