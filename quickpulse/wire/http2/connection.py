@@ -103,33 +103,36 @@ class Answer:
 
 
 class Envelope:
-    """A response of which only the body differs.
+    """A response of which only the body differs, cut where the stream's number goes.
 
     :param head: the block of its fields.
     :param tail: the block of its trailers.
     """
 
-    __slots__ = ("_before_body", "_headed", "after", "before", "head", "tail")
+    __slots__ = ("after_body", "before_body", "first", "head", "tail")
 
     def __init__(self, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail
-        self.before, headed, after, _ = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
-        self.after = after[1:]
-        self._headed = headed[:-5]
-        self._before_body: dict[int, bytes] = {}
-
-    def before_body(self, size: int) -> bytes:
-        """What lies between the first and the second place of the stream's number, for a body of `size` bytes."""
-        between = self._before_body.get(size)
-        if between is None:
-            between = self._headed + HEAD.pack(size << 8, 0, 0)[:5]
-            if size < MAX_CACHED_SIZE:
-                self._before_body[size] = between
-        return between
+        self.first, headed, after, _ = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
+        self.before_body = _Heads(headed[:-5])
+        self.after_body = after[1:]
 
 
-MAX_CACHED_SIZE = 1024
-"""Bodies from here on are long enough that their head is made each time."""
+class _Heads(dict[int, bytes]):
+    """Size of a body -> what goes before its stream's number. Filled as it is asked for, for short ones."""
+
+    def __init__(self, before: bytes) -> None:
+        self._before = before
+
+    def __missing__(self, size: int) -> bytes:
+        head = self._before + HEAD.pack(size << 8, 0, 0)[:5]
+        if size < _MAX_KEPT_SIZE:
+            self[size] = head
+        return head
+
+
+_MAX_KEPT_SIZE = 1024
+"""Bodies from here on are long enough that their head may be made each time."""
 
 
 def _cut_at_stream(frames: list[tuple[int, bytes]]) -> tuple[bytes, ...]:
@@ -277,10 +280,10 @@ class Connection:
                 self.respond(self.adopt(stream_id), envelope.head, body, envelope.tail)
             return
         self.send_window -= total
-        before, between, after, tail = envelope.before, envelope.before_body, envelope.after, envelope.tail
+        first, before, after, tail = envelope.first, envelope.before_body, envelope.after_body, envelope.tail
         self._out.extend(
             [
-                stream_id.to_bytes(4, "big").join((before, between(len(body)), body + after, tail))
+                stream_id.to_bytes(4, "big").join((first, before[len(body)], body + after, tail))
                 for stream_id, body in zip(stream_ids, bodies, strict=True)
             ]
         )
