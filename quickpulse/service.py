@@ -106,7 +106,10 @@ class QuickPulseService(MultiService):
         return reasons
 
     def _make_http(self, reactor: Any) -> HttpServer:
-        sources: list[Any] = [TrafficCollector(self.traffic, __version__, self.settings.mode, self.queue.capacity)]
+        settings = self.settings
+        is_grpcio = settings.mode != "ws" and settings.grpc_server == "grpcio"
+        traffic = TrafficCollector(self.traffic, __version__, settings.mode, self.queue.capacity, is_grpcio=is_grpcio)
+        sources: list[Any] = [traffic]
         if IMetricsSource.providedBy(self.metrics):
             sources.insert(0, self.metrics)
         site = HttpSite(reactor, self.traffic, make_registry(*sources), self.status, self.unready)

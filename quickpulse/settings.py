@@ -147,7 +147,7 @@ OPTIONS = (
         "grpc-endpoint",
         None,
         _text,
-        "Likewise for gRPC; tcp:, tcp6:, unix: and ssl: only, because grpcio takes addresses only.",
+        "Likewise for gRPC; with --grpc-server grpcio only tcp:, tcp6:, unix: and ssl:.",
     ),
     Option("http-endpoint", None, _text, "Likewise for metrics, health and the status page."),
     Option(

@@ -72,13 +72,13 @@ def _latency_family(prefix: str, now: MetricsSnapshot) -> HistogramMetricFamily:
 _TRANSPORT_FAMILIES: tuple[tuple[type[CounterMetricFamily | GaugeMetricFamily], str, str, str], ...] = (
     (GaugeMetricFamily, "connections_open", "Connections open now.", "connections_open"),
     (CounterMetricFamily, "connections", "Connections accepted.", "connections_total"),
-    (CounterMetricFamily, "received_bytes", "Bytes in; of payloads only over gRPC.", "received_bytes"),
-    (CounterMetricFamily, "sent_bytes", "Bytes out; of payloads only over gRPC.", "sent_bytes"),
+    (CounterMetricFamily, "received_bytes", "Bytes in; with grpcio's server of payloads only.", "received_bytes"),
+    (CounterMetricFamily, "sent_bytes", "Bytes out; with grpcio's server of payloads only.", "sent_bytes"),
 )
 
 
 UNKNOWN_TO_GRPCIO = ("connections_open", "connections_total")
-"""grpcio does not show its connections: no number is better than a wrong one."""
+"""grpcio's server does not show its connections: no number is better than a wrong one."""
 
 
 class TrafficCollector(Collector):
@@ -88,9 +88,13 @@ class TrafficCollector(Collector):
     :param version: the package's version, for quickpulse_build_info.
     :param mode: the mode that is served, likewise.
     :param capacity: most messages that the queue holds; `None` is unbounded, and shows as +Inf.
+    :param is_grpcio: whether the gRPC server is grpcio's.
     """
 
-    def __init__(self, traffic: Traffic, version: str, mode: str, capacity: int | None) -> None:
+    def __init__(
+        self, traffic: Traffic, version: str, mode: str, capacity: int | None, *, is_grpcio: bool = False
+    ) -> None:
+        self._is_grpcio = is_grpcio
         self._traffic = traffic
         self._capacity = math.inf if capacity is None else capacity
         self._build = {"version": version, "mode": mode, "python": platform.python_version()}
@@ -100,7 +104,7 @@ class TrafficCollector(Collector):
         traffic = self._traffic
         for family, name, text, attribute in _TRANSPORT_FAMILIES:
             values = {transport: getattr(counts, attribute) for transport, counts in traffic.transports.items()}
-            if attribute in UNKNOWN_TO_GRPCIO:
+            if self._is_grpcio and attribute in UNKNOWN_TO_GRPCIO:
                 del values["grpc"]
             yield _labelled(family, name, text, "transport", values)
         yield _labelled(

@@ -32,11 +32,10 @@ PROTOBUF_OVERHEAD_BYTES = 1024
 MIN_PING_MILLISECONDS = 10_000
 """Clients may ping this often, with or without calls."""
 
-MAX_METADATA_BYTES = 16 * 1024
-"""The usual limit of HTTP servers for a request's header."""
-
 MAX_PENDING_CALLS = 1_000_000
 """Calls that may wait for their turn: from 1,000 on grpcio would drop some with CANCELLED, which no client expects."""
+
+_NEVER = 2**31 - 1
 
 SEVERED_SECONDS = 1.0
 """Of the drain's time, kept for cutting what has not ended by itself."""
@@ -71,6 +70,8 @@ class GrpcServer(Service):
         self._streams = OpenStreams()
         self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams)
         self._max_message_bytes = settings.max_message_bytes
+        self._max_header_bytes = settings.max_header_bytes
+        self._idle_milliseconds = int(settings.idle_seconds * 1000) or _NEVER
         self._health = _Health(self._streams)
         self._server: Any = None
         self._listening = Event()
@@ -111,12 +112,13 @@ class GrpcServer(Service):
                 ("grpc.so_reuseport", 0),  # else a second server binds the same port silently
                 ("grpc.max_receive_message_length", self._max_message_bytes + PROTOBUF_OVERHEAD_BYTES),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+                ("grpc.max_metadata_size", self._max_header_bytes),
                 ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
                 ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
                 ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_MILLISECONDS),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_MILLISECONDS),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.max_connection_idle_ms", self._idle_milliseconds),
             ]
         )
         handlers = self._calls.handlers()

@@ -146,12 +146,10 @@ class ExpositionTests(SynchronousTestCase):
         self.assertIn("quickpulse_enqueue_total 3.0", text)
         self.assertIn("quickpulse_enqueue_latency_seconds_count 3.0", text)
 
-    def test_capacity_and_connections(self) -> None:
-        """No bound is +Inf; grpcio's connections are not shown."""
+    def test_capacity(self) -> None:
+        """No bound is +Inf."""
         text = self.text(capacity=None)
         self.assertIn("quickpulse_queue_capacity +Inf", text)
-        self.assertIn('quickpulse_connections_open{transport="ws"} 0.0', text)
-        self.assertNotIn('quickpulse_connections_open{transport="grpc"}', text)
         self.assertEqual(TrafficCollector(Traffic(), "1", "ws", None)._capacity, math.inf)
 
     def test_labels_are_closed_sets(self) -> None:

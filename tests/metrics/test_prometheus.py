@@ -126,11 +126,18 @@ class TrafficTests(SynchronousTestCase):
         return {sample.labels[label]: sample.value for sample in self.read[f"quickpulse_{name}"]}
 
     def test_transports(self) -> None:
-        """Each from the start, with zeros; the connections of gRPC are not known and not shown."""
+        """Each from the start, with zeros."""
         self.assertEqual(self.values("received_bytes_total", "transport"), {"grpc": 0, "http": 0, "ws": 100})
         self.assertEqual(self.values("sent_bytes_total", "transport"), {"grpc": 0, "http": 0, "ws": 50})
+        self.assertEqual(self.values("connections_open", "transport"), {"grpc": 0, "http": 0, "ws": 1})
+        self.assertEqual(self.values("connections_total", "transport"), {"grpc": 0, "http": 0, "ws": 2})
+
+    def test_grpcio(self) -> None:
+        """The connections of grpcio's server are not known and not shown."""
+        self.read = samples(TrafficCollector(self.traffic, "1.2.3", "grpc", 10, is_grpcio=True))
         self.assertEqual(self.values("connections_open", "transport"), {"http": 0, "ws": 1})
         self.assertEqual(self.values("connections_total", "transport"), {"http": 0, "ws": 2})
+        self.assertEqual(set(self.values("received_bytes_total", "transport")), {"grpc", "http", "ws"})
 
     def test_refusals(self) -> None:
         """Each reason from the start, so that a rate has something to start from."""

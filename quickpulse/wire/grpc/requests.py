@@ -60,10 +60,9 @@ def read_call(fields: list[Field], methods: Mapping[bytes, Any], max_header_byte
     kind = of.get(b"content-type", b"")
     if of[b":method"] != b"POST" or not (kind == b"application/grpc" or kind.startswith(_SUBTYPES)):
         return Call(None, refusal=(_NOT_GRPC, _BAD))
-    path = of[b":path"]
-    method = methods.get(path)
+    method = methods.get(of[b":path"])
     if method is None:
-        return _refused(Status.UNIMPLEMENTED, f"no such method: {path.decode(errors='replace')}", "not_found")
+        return _refused(Status.UNIMPLEMENTED, "Method not found!", "not_found")
     encoding = of.get(b"grpc-encoding", b"identity")
     if encoding not in ENCODINGS:
         text = f"messages in {encoding.decode(errors='replace')} are not supported; there are identity and gzip"
