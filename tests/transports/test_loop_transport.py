@@ -562,6 +562,61 @@ class LoopTransportTests(TransportContract, SocketTestCase):
         yield protocol.when("write lost")
 
     @inlineCallbacks
+    def test_exceptions_wherever_they_come_from(self):
+        """At the beginning, in a later piece of a long read, from a producer that is paused or stopped."""
+
+        def fail(*_):
+            raise ZeroDivisionError("on purpose")
+
+        def fail_late(protocol):
+            if len(protocol.received) > TURN_BYTES:
+                fail()
+
+        beginning = Remembering(made=fail)
+        self.connect(beginning)
+        yield self.lost(beginning, ZeroDivisionError)
+        reading = Remembering(data=fail_late)
+        peer = self.connect(reading)
+        peer.send(MUCH).addErrback(lambda _: None)
+        yield self.lost(reading, ZeroDivisionError)
+        writing = Remembering()
+        self.connect(writing)
+        yield writing.when("made")
+        producer = Producer()
+        producer.pauseProducing = producer.stopProducing = fail
+        writing.transport.registerProducer(producer, True)
+        writing.transport.write(MUCH)
+        yield self.lost(writing, ZeroDivisionError)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
+
+    @inlineCallbacks
+    def test_the_end_in_the_middle_of_a_long_read(self):
+        """No piece comes after it."""
+        protocol = Remembering(data=lambda p: p.transport.abortConnection())
+        peer = self.connect(protocol)
+        yield protocol.when("made")
+        protocol.transport.pauseProducing()
+        yield peer.send(MUCH[:200_000])
+        protocol.transport.resumeProducing()
+        yield self.lost(protocol, ConnectionAborted)
+        self.assertEqual(protocol.names(), ["made", "data", "lost"])
+
+    @inlineCallbacks
+    def test_unregister_after_our_half_is_closed(self):
+        """Writing does not come back."""
+        protocol = HalfCloseable()
+        peer = self.connect(protocol)
+        yield protocol.when("made")
+        protocol.transport.registerProducer(Producer(), True)
+        protocol.transport.loseWriteConnection()
+        yield protocol.when("write lost")
+        protocol.transport.unregisterProducer()
+        protocol.transport.write(b"too late")
+        self.assertEqual((yield peer.read_all()), b"")
+        protocol.transport.abortConnection()
+        yield self.lost(protocol, ConnectionAborted)
+
+    @inlineCallbacks
     def test_unsent_bytes_are_known(self):
         """What the kernel has not taken, and with the kernel's part what the peer has not confirmed."""
         protocol = Remembering()
