@@ -1,4 +1,4 @@
-"""`python -m perf --mode ws|grpc|grpc_stream`: picks the tool. All else is beside this module."""
+"""`python -m perf --mode ws|grpc|grpc_stream`, `perf compare`, `perf scale`: picks the tool; all else is beside it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ DRIVERS = {
 }
 """By name, so that measuring WebSocket does not load gRPC."""
 
+COMMANDS = {"compare": "perf.compare.command", "scale": "perf.scale.command"}
+"""Tools with a command line of their own."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status."""
+    if arguments and arguments[0] in COMMANDS:
+        status: int = import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+        return status
     options = parse(arguments)
     module, name = DRIVERS[options.mode]
     return command.run(options, getattr(import_module(module), name))

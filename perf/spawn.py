@@ -114,10 +114,10 @@ async def start(mode: str, arguments: tuple[str, ...]) -> SpawnedServer:
 
 
 async def _start_once(mode: str, arguments: tuple[str, ...]) -> SpawnedServer:
-    with _free_ports(2) as (port, http_port):
+    with free_ports(2) as (port, http_port):
         pass
     port_option = "--ws-port" if mode == "ws" else "--grpc-port"
-    command = [*_twistd(), "--pidfile=", "-n", "quickpulse", "--mode", mode, "--host", HOST]
+    command = [*twistd_command(), "--pidfile=", "-n", "quickpulse", "--mode", mode, "--host", HOST]
     command += [port_option, str(port), "--http-port", str(http_port), *arguments]
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the server object closes it
     process = await asyncio.create_subprocess_exec(
@@ -126,7 +126,7 @@ async def _start_once(mode: str, arguments: tuple[str, ...]) -> SpawnedServer:
     return SpawnedServer(process, log, port, http_port)
 
 
-def _twistd() -> list[str]:
+def twistd_command() -> list[str]:
     """The `twistd` of this very Python, or the one on the path."""
     beside = Path(sys.executable).with_name("twistd")
     found = str(beside) if beside.exists() else shutil.which("twistd")
@@ -134,7 +134,7 @@ def _twistd() -> list[str]:
 
 
 @contextlib.contextmanager
-def _free_ports(count: int) -> Iterator[list[int]]:
+def free_ports(count: int) -> Iterator[list[int]]:
     """Ports that nobody uses now; held together, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     try:
