@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from quickpulse.interfaces import ITransportService
 from quickpulse.transports import grpc_health
+from quickpulse.transports.bounds import OVER_ADDRESS, OVER_CONNECTIONS, Bounds
 from quickpulse.transports.grpc_connection import GrpcConnection
 from quickpulse.transports.grpc_contract import NAME, SERVICE
 from quickpulse.transports.grpc_health import Health
@@ -18,6 +20,8 @@ from quickpulse.transports.grpc_reflection import reflection_table
 from quickpulse.transports.grpc_v0 import v0_table
 from quickpulse.transports.listening import ListeningService
 from quickpulse.wire.grpc.requests import Call, read_call
+from quickpulse.wire.http2.errors import ErrorCode
+from quickpulse.wire.http2.frames import goaway_frame, settings_frame
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
@@ -91,6 +95,11 @@ class GrpcFactory(Factory):
             connection.abort()
 
 
+def _refusal(reason: str) -> bytes:
+    """What a client over a bound on connections is told."""
+    return settings_frame(()) + goaway_frame(0, ErrorCode.ENHANCE_YOUR_CALM, reason.encode())
+
+
 @implementer(ITransportService)
 class NativeGrpcServer(ListeningService):
     """Listens for gRPC while it runs, in either mode.
@@ -102,6 +111,10 @@ class NativeGrpcServer(ListeningService):
 
     name = "gRPC"
     factory: GrpcFactory
+
+    def __init__(self, endpoint: IStreamServerEndpoint, where: str, factory: GrpcFactory) -> None:
+        super().__init__(endpoint, where, factory)
+        self.bound(Bounds.of(factory.settings), refusals=(_refusal(OVER_CONNECTIONS), _refusal(OVER_ADDRESS)))
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Listen no more, say GOAWAY, answer what was read, end streams with UNAVAILABLE."""
