@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,8 +27,13 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status."""
     options = parse(arguments)
     raise_file_limit()
+    return guarded(lambda: _tell(options, run(options)))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """What `work` returns, or the exit status and the line that say why there are no figures."""
     try:
-        results = run(options)
+        return work()
     except (WrongRunError, ServerEndedError) as error:
         print(f"FAULT: {error}", file=sys.stderr)
         return CHECK_FAILED
@@ -38,7 +43,6 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    return _tell(options, results)
 
 
 def run(options: CompareOptions) -> dict[Row, dict[str, Figures]]:

@@ -7,3 +7,8 @@ client measures itself. `python -m perf.load ROW PORT` drives a server that runs
 Where things are: `rows` reads what is to be measured, `loop` keeps the windows moving, `link` is a connection of it,
 `websocket` and `http2` (with `calls`, `requests`) are the two protocols, `numbered` tells prefilled messages apart.
 """
+
+import os
+
+# OpenBLAS's threads spin for a while after numpy was imported: processor time that is the server's.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from perf.load import calls, websocket
+from perf.load.clocks import server_clock
 from perf.load.link import Link
 from perf.load.loop import drive
 from perf.load.numbered import check_taken
@@ -18,8 +16,6 @@ FILL_IN_FLIGHT = 100
 
 WINDOWS_AHEAD = 1.2
 """Windows built for each connection before the clock, as a part of its share: some connections run ahead."""
-
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def run(job: Job) -> dict[str, Any]:
     links = _open_links(job)
     idle = [_open_idle(job) for _ in range(row.idle)]
     assert row.messages is not None
-    timing = drive(links, idle, row.messages, _server_clock(job.server_pid), job.silence_seconds)
+    timing = drive(links, idle, row.messages, server_clock(job.server_pid), job.silence_seconds)
     if row.takes_prefilled and not job.is_echo:
         kept = [part for link in links for part in link.taken]  # type: ignore[attr-defined] # such links keep
         check_taken(kept, _answer_head(row), row.payload, timing.sent)
@@ -87,26 +83,10 @@ def _fill(job: Job) -> int:
     kind = {"ws": "ws-publish", "grpc": "unary-produce"}[job.row.mode]
     row = replace(job.row, kind=kind, connections=1, in_flight=FILL_IN_FLIGHT, depth=0)
     link, count = protocol.open_fill_link(row, job.port, job.row.prefill)
-    drive([link], [], count, _server_clock(None), job.silence_seconds)
+    drive([link], [], count, server_clock(None), job.silence_seconds)
     link.close()
     return count
 
 
 def _answer_head(row: Row) -> bytes:
     return (websocket if row.mode == "ws" else calls).answer_head(row)
-
-
-def _server_clock(pid: int | None) -> Callable[[], float | None]:
-    """Reads the processor time of that process, its threads included."""
-    if pid is None:
-        return lambda: None
-    path = Path(f"/proc/{pid}/stat")
-
-    def read() -> float | None:
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
-
-    return read
