@@ -33,7 +33,8 @@ LINGER_SECONDS = 5
 GOAWAY_SECONDS = 1.0
 """How long the answer to the PING between the two GOAWAYs is awaited."""
 
-_HTTP1 = re.compile(rb"[A-Z]{1,20} [^\r\n]{0,3}")
+_HTTP1 = re.compile(rb"[A-Z]{1,20}( |$)")
+"""How a request of HTTP/1 begins, as far as there is any of it."""
 
 _NOT_HTTP2 = b"this port speaks gRPC: HTTP/2 with prior knowledge\n"
 _HTTP1_ANSWER = (
@@ -132,7 +133,7 @@ class GrpcConnection(Protocol):
 
     def readConnectionLost(self) -> None:
         """The peer sends nothing more; it may still read."""
-        self._handed.confirm()
+        self._serving.confirm()
         self._is_over = True
         self._lose()
 
@@ -164,12 +165,15 @@ class GrpcConnection(Protocol):
                 self._opening = opening
                 return b""
         elif _HTTP1.match(opening):
+            if b" " not in opening:
+                self._opening = opening
+                return b""
             self._traffic.refused("bad_request")
             self._http2.data_to_send()  # our own preface is not for it
             self.transport.write(_HTTP1_ANSWER)
             self._close()
             return b""
-        self._schedule(PING_SECONDS, self._look)
+        self._look_later()
         return opening
 
     def _never_began(self) -> None:
@@ -194,7 +198,10 @@ class GrpcConnection(Protocol):
         if quiet >= PING_SECONDS and not serving.is_held:
             self._http2.ping(_ALIVE)
             self.flush()
-        self._schedule(min(PING_SECONDS, idle or PING_SECONDS), self._look)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        self._schedule(min(PING_SECONDS, self._settings.idle_seconds or PING_SECONDS), self._look)
 
     def ponged(self, data: bytes) -> None:
         """The peer answered a PING."""
@@ -236,6 +243,7 @@ class GrpcConnection(Protocol):
     def _close(self) -> None:
         """Close without a reset that would destroy answers on their way: half-close, read on and discard."""
         self._is_over = True
+        self._schedule(None, self._close)
         self.flush()
         half_close = getattr(self.transport, "loseWriteConnection", None)
         if half_close is None:  # TLS has its own closing handshake

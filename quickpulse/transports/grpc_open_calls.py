@@ -56,6 +56,9 @@ class OpenCall:
         left: float = self._deadline.getTime() - self.serving.reactor.seconds()
         return max(left, 0.0)
 
+    def begin(self) -> None:
+        """The call is known to its stream."""
+
     def feed(self, chunks: list[bytes]) -> None:
         """More of the body."""
         try:
@@ -81,8 +84,9 @@ class OpenCall:
         raise NotImplementedError
 
     def over(self) -> None:
-        """The call is over; nothing more is sent."""
+        """The call is over; nothing more is sent, and nothing kept."""
         self.is_over = True
+        self.reader.clear()
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
 
@@ -166,9 +170,9 @@ class UnaryCall(OpenCall):
             return
         if isinstance(result, Deferred):
             self._waiting = result
-            result.addCallbacks(self._later, self._failed_later)
+            result.addCallbacks(self._later, self._failed_later).addBoth(lambda _: self.serving.flush())
         else:
-            self.answer(framed(result))
+            self._later(result)
 
     def answer(self, body: bytes) -> None:
         """Send the answer, and be done."""
@@ -194,15 +198,16 @@ class UnaryCall(OpenCall):
         if waiting is not None:
             waiting.cancel()
 
-    def _later(self, message: bytes) -> None:
+    def _later(self, message: Any) -> None:
         self._waiting = None
-        self.answer(framed(message))
-        self.serving.flush()
+        if isinstance(message, bytes):
+            self.answer(framed(message))
+        else:
+            self._failed(Failure(TypeError(f"a handler answers with bytes, not {type(message).__name__}")))
 
     def _failed_later(self, failure: Failure) -> None:
         self._waiting = None
         self._failed(failure)
-        self.serving.flush()
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
@@ -233,12 +238,19 @@ class StreamingCall(OpenCall):
         self._waiting_bytes = 0
         self._slice = FIRST_SLICE
         self._parse, self._parse_bodies = method.parse, method.parse_bodies
-        self._handler: StreamHandler = method.make_handler(self)
+        self._handler: StreamHandler = _NO_HANDLER
+
+    def begin(self) -> None:
+        """Make the handler."""
+        try:
+            self._handler = self.call.method.make_handler(self)
+        except Exception:
+            self._broken(Failure())
 
     @property
     def buffered_bytes(self) -> int:
         """What it holds of the peer's."""
-        return self.reader.buffered_bytes + self._waiting_bytes
+        return 0 if self.is_over else self.reader.buffered_bytes + self._waiting_bytes
 
     def feed(self, chunks: list[bytes]) -> None:
         """More of the body; DATA frames are often one short message each."""
@@ -283,6 +295,11 @@ class StreamingCall(OpenCall):
             self._unsent += handed_out
         elif handed_out:
             self.serving.handed.add_to(self.under_way, handed_out)
+
+    def over(self) -> None:
+        """Keep nothing."""
+        super().over()
+        self._waiting.clear()
 
     def close(self, error: RpcError | None = None) -> None:
         """End the call."""
@@ -347,7 +364,11 @@ class StreamingCall(OpenCall):
         return self._is_waiting or len(self.stream.pending) > MAX_WAITING_BYTES or self.serving.is_peer_slow
 
     def _serve(self, messages: list[Any]) -> None:
-        result = self._handler.messages(messages)
+        try:
+            result = self._handler.messages(messages)
+        except Exception:
+            self._broken(Failure())
+            return
         if result is not None:
             self._is_waiting = True
             self.serving.hold()
@@ -366,8 +387,26 @@ class StreamingCall(OpenCall):
 
     def _finish(self) -> None:
         if not self.is_over:
-            self._handler.ended()
+            try:
+                self._handler.ended()
+            except Exception:
+                self._broken(Failure())
 
+
+class _NoHandler:
+    """In the place of a handler that could not be made."""
+
+    def messages(self, messages: list[Any]) -> None:
+        """Nobody takes them."""
+
+    def ended(self) -> None:
+        """Nobody cares."""
+
+    def cancelled(self) -> None:
+        """Nor here."""
+
+
+_NO_HANDLER = _NoHandler()
 
 FIRST_SLICE = 256
 """Messages served at once, before it is known how long the answers are."""

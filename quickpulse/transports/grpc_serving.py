@@ -89,8 +89,8 @@ class Serving:
         self.handed_out_bytes = 0
         """Of answers with messages of the queue's, since the connection began."""
         self.is_draining = False
-        self.last_request = 0.0
-        """When the last request came, by the clock that `receive` is given."""
+        self.last_request: float = reactor.seconds()
+        """When the last request came, or the connection began."""
         self._link = link
         self._now = 0.0
         self._is_lost = False
@@ -114,7 +114,11 @@ class Serving:
         """The connection ended: forget all, and count what it took with it."""
         self._is_lost = True
         lost = self.handed.messages()
-        for stream in list(self.http2.streams.values()):
+        streams = {
+            *self.http2.streams.values(),
+            *(event.stream for event in self._backlog if isinstance(event, ev.Drained)),
+        }
+        for stream in streams:
             if stream.context is not None:
                 lost += stream.context.lost()
         self.traffic.undelivered(lost)
@@ -174,14 +178,16 @@ class Serving:
 
     def _on_opened(self, event: ev.Opened) -> None:
         self.last_request = self._now
-        self._open_call(event.stream, event.meaning, event.volatile)
+        if not event.stream.is_gone:
+            self._open_call(event.stream, event.meaning, event.volatile)
 
     def _on_data(self, event: ev.Data) -> None:
-        self._feed(event.stream.context, event.chunks)
+        if not event.stream.is_gone:
+            self._feed(event.stream.context, event.chunks)
 
     def _on_ended(self, event: ev.Ended) -> None:
         call = event.stream.context
-        if call is not None and not call.is_over:
+        if call is not None and not call.is_over and not event.stream.is_gone:
             call.ended()
 
     def _on_fields(self, event: ev.Fields) -> None:
@@ -383,7 +389,8 @@ class Serving:
             stream.context = RefusedCall(self, stream, call, refusal)
             return
         kind = StreamingCall if isinstance(call.method, StreamMethod) else UnaryCall
-        stream.context = kind(self, stream, call, None if volatile is None else read_timeout(volatile))
+        stream.context = opened = kind(self, stream, call, None if volatile is None else read_timeout(volatile))
+        opened.begin()
 
     def _feed(self, call: OpenCall | None, chunks: list[bytes]) -> None:
         if call is None or call.is_over:

@@ -60,6 +60,10 @@ class MessageReader:
         del buffer[:at]
         return messages
 
+    def clear(self) -> None:
+        """Forget what is not complete."""
+        self._buffer.clear()
+
     @property
     def buffered_bytes(self) -> int:
         """Bytes of a message that is not complete."""

@@ -376,7 +376,8 @@ class Connection:
         """End the connection with GOAWAY; the last event of it is `Failed`."""
         self.is_failed = True
         self._rest = b""
-        self._out.append(goaway_frame(self._last_peer_id, code, reason.encode()))
+        last = min(self._last_peer_id, self._served_id) if self.role is Role.SERVER else self._last_peer_id
+        self._out.append(goaway_frame(last, code, reason.encode()))
         self._events.append(ev.Failed(code, reason))
 
     # ---- the loop over frames ----
@@ -506,7 +507,7 @@ class Connection:
         stream = self.streams.get(stream_id)
         if stream is None or stream.is_remote_closed:
             self._require_not_idle(stream_id, "DATA")
-            if stream_id not in self._recent_resets:
+            if stream_id not in self._recent_resets and not self._is_unserved(stream_id):
                 raise self._closed(stream_id, "DATA")
             return
         if not self._is_receiving(stream):
@@ -569,8 +570,8 @@ class Connection:
         else:
             self._last_peer_id = stream_id
             known, volatile = self._read_request(stream_id, block)
-            if stream_id > self._served_id:
-                return  # our GOAWAY said that it is not served
+            if self._is_unserved(stream_id):
+                return
             if len(self.streams) >= self._max_streams:
                 self._floods.passes("refused stream", self._now)
                 self._out.append(rst_stream_frame(stream_id, ErrorCode.REFUSED_STREAM))
@@ -616,7 +617,7 @@ class Connection:
         if stream is not None:
             self._forget(stream, Input.RESET)
             self._events.append(ev.Reset(stream, read_number(payload)))
-        elif not self._withdraw(stream_id) and stream_id not in self._recent_resets:
+        elif not (self._withdraw(stream_id) or stream_id in self._recent_resets or self._is_unserved(stream_id)):
             self._events.append(ev.ResetAfterEnd(stream_id))
 
     def _on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
@@ -746,6 +747,10 @@ class Connection:
         ours = (stream_id & 1) == (self.role is Role.CLIENT)
         if stream_id > (self._last_id if ours else self._last_peer_id):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that was not opened")
+
+    def _is_unserved(self, stream_id: int) -> bool:
+        """Whether our GOAWAY said that it is not served: what comes of it is discarded (RFC 9113, section 6.8)."""
+        return self.role is Role.SERVER and stream_id > self._served_id
 
     def _closed(self, stream_id: int, what: str) -> ConnectionFault:
         return ConnectionFault(ErrorCode.STREAM_CLOSED, f"{what} on stream {stream_id}, which has ended")

@@ -83,6 +83,11 @@ class Stream:
         return self.state
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it is over in both directions."""
+        return self.state is State.CLOSED
+
+    @property
     def is_remote_closed(self) -> bool:
         """Whether the peer has said all."""
         return self.state >= State.HALF_CLOSED_REMOTE

@@ -38,6 +38,12 @@ LONGEST_RUN_PAYLOAD_BYTES = 32
 _from_bytes = int.from_bytes  # little-endian in all of this file: big-integer XOR costs a nanosecond a byte
 
 
+KEY_BITS = (1 << 8 * KEY_BYTES) - 1
+
+_COPIES = [sum(1 << 8 * at for at in range(KEY_BYTES, KEY_BYTES + size, KEY_BYTES)) for size in range(126)]
+"""By payload size: a key, times this, is the mask of the payload behind it, and up to three bytes more."""
+
+
 def unmask(payload: bytes, key: bytes) -> bytes:
     """`payload` without its mask (RFC 6455, section 5.3), by one big-integer XOR.
 
@@ -69,7 +75,7 @@ def take_plain_frames(
         stop = start + size
         if stop > end or size > most_bytes:
             break
-        if size <= LONGEST_RUN_PAYLOAD_BYTES:
+        if size <= LONGEST_RUN_PAYLOAD_BYTES and stop != end:
             last = at + (LEAST_RUN_FRAMES - 1) * (stop - at)
             # A look at where the eighth frame would begin: a run is tried only where there is likely to be one.
             if last + 1 < end and chunk[last] == first and chunk[last + 1] == chunk[at + 1]:
@@ -80,11 +86,12 @@ def take_plain_frames(
                     payloads += run
                     at += len(run) * (stop - at)
                     continue
-        # `unmask`, written out: a call would cost as much as the rest.
-        if size < LONG_BYTES:
-            mask = (chunk[start - KEY_BYTES : start] * (size // KEY_BYTES + 1))[:size]
-            plain = _from_bytes(chunk[start:stop], "little") ^ _from_bytes(mask, "little")
-            payload = plain.to_bytes(size, "little")
+        if size < TWO_BYTE_LENGTH:  # key and payload as one number, as in a run
+            masked = _from_bytes(chunk[start - KEY_BYTES : stop], "little")
+            plain = masked ^ (masked & KEY_BITS) * _COPIES[size]
+            payload = plain.to_bytes(size + 2 * KEY_BYTES, "little")[KEY_BYTES : KEY_BYTES + size]
+        elif size < LONG_BYTES:
+            payload = unmask(chunk[start:stop], chunk[start - KEY_BYTES : start])
         else:
             payload = unmask_long(chunk[start:stop], chunk[start - KEY_BYTES : start])
         if first == TEXT and not payload.isascii() and not _is_utf8(payload):
@@ -157,8 +164,7 @@ def _is_utf8(payload: bytes) -> bool:
 def _run_layout(size: int) -> tuple[int, int, Struct]:
     """For a run of frames with `size` bytes: where the keys are, how to repeat each over its payload, how to split."""
     keys = (b"\0\0" + b"\xff" * KEY_BYTES + bytes(size)) * RUN_FRAMES
-    copies = sum(1 << (8 * KEY_BYTES * i) for i in range(1, (size + 3) // KEY_BYTES + 1))
-    return _from_bytes(keys, "little"), copies, Struct(f"{HEADER_BYTES}x{size}s")
+    return _from_bytes(keys, "little"), _COPIES[size], Struct(f"{HEADER_BYTES}x{size}s")
 
 
 def _take_run(chunk: bytes, at: int, size: int) -> list[bytes]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from quickpulse.errors import QueueEmpty, QueueFull, QueueUnavailable
 from quickpulse.messages import Item, payload_of
-from quickpulse.wire.websocket.frames import TEXT, binary_frames, server_frame
+from quickpulse.wire.websocket.frames import BINARY, TEXT, binary_frames, server_frame
 
 OK = server_frame(TEXT, b"ok")
 
@@ -24,8 +24,6 @@ def _error(error: Exception) -> bytes:
 FULL = _error(QueueFull())
 EMPTY = _error(QueueEmpty())
 UNAVAILABLE = _error(QueueUnavailable())
-
-_JUST_BYTES = frozenset({bytes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,13 @@ def _ask_consume(queue: Any, messages: Sequence[bytes]) -> Any:
 
 
 def _answer_consume(taken: list[Item], asked: int) -> tuple[bytes, int, int]:
+    if asked == 1 and taken:  # a client that waits for each answer: it pays for every step
+        return server_frame(BINARY, payload_of(taken[0])), 0, 1
     count = len(taken)
-    payloads = taken if _JUST_BYTES.issuperset(map(type, taken)) else list(map(payload_of, taken))
-    frames = binary_frames(payloads)  # type: ignore[arg-type]
+    try:
+        frames = binary_frames(taken)  # type: ignore[arg-type]
+    except TypeError:  # there are Messages among them: not to look costs less
+        frames = binary_frames(list(map(payload_of, taken)))
     return frames if count == asked else frames + EMPTY * (asked - count), 0, count
 
 
