@@ -51,7 +51,14 @@ class FastWsProtocol(WsProtocol):
             return
         if self.data:
             data, self.data = self.data + data, b""
-        self._read(data)
+        at = 0
+        # The usual beginning of `_read`, and mostly all of it, with fewer steps.
+        if self.current_frame is None and not self.inside_message and not self.autoPingTimeoutCall:
+            self._requests, at = take_plain_frames(data, 0, self._most_bytes, _unmask_long)
+            if at == len(data):
+                self._answer()
+                return
+        self._read(data, at)
 
     def consumeData(self) -> None:
         """Go on with what is buffered."""
@@ -61,9 +68,9 @@ class FastWsProtocol(WsProtocol):
         else:
             super().consumeData()
 
-    def _read(self, chunk: bytes) -> None:
-        """Take `chunk`, frame by frame: it begins where autobahn's parser is, which has nothing buffered."""
-        at, end = 0, len(chunk)
+    def _read(self, chunk: bytes, at: int = 0) -> None:
+        """Take `chunk` from `at` on, frame by frame. That is where autobahn's parser is; it has nothing buffered."""
+        end = len(chunk)
         while at < end:
             if self.current_frame is None and not self.inside_message:
                 payloads, at = take_plain_frames(chunk, at, self._most_bytes, _unmask_long)
@@ -76,7 +83,8 @@ class FastWsProtocol(WsProtocol):
                     self._parts = [chunk[at:]]
                     break
             at = self._hand_over(chunk, at)
-            if self._is_waiting or self.state != self.STATE_OPEN:
+            # With nothing new it must not be asked again: it would see the same fault a second time.
+            if at < end and (self._is_waiting or self.state != self.STATE_OPEN):
                 self.data += chunk[at:]
                 super().consumeData()
                 return

@@ -162,7 +162,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._deliveries.wrote(size_bytes, messages)
         if size_bytes > SLICE_BYTES:
             self._slice = max(1, asked * SLICE_BYTES // size_bytes)
-        elif asked >= self._slice:
+        elif asked >= self._slice and 2 * size_bytes <= SLICE_BYTES:
             self._slice = min(2 * self._slice, MOST_SLICE)
 
     def _unavailable(self, failure: Failure, asked: int) -> None:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.memory import MessageQueue
 from quickpulse.settings import Settings
 from quickpulse.transports.websocket import WsFactory
+
+OK = (1, b"ok")
+FULL = (1, b"error: queue is full")
+EMPTY = (1, b"error: queue is empty")
+"""The answers of the contract: opcode and payload."""
 
 MASK = b"\x12\x34\x56\x78"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -54,6 +61,43 @@ def server_frames(data: bytes) -> list[tuple[int, bytes]]:
         frames.append((first & 0x0F, data[at : at + size]))
         data = data[at + size :]
     return frames
+
+
+def close_of(frames: list[tuple[int, bytes]]) -> int:
+    """The code of the Close that ends these frames."""
+    opcode, payload = frames[-1]
+    assert opcode == CLOSE, frames
+    return int(struct.unpack("!H", payload[:2])[0])
+
+
+class LateQueue:
+    """A MessageQueue that answers when told to."""
+
+    def __init__(self, capacity: int = 100) -> None:
+        self.inner = MessageQueue(capacity)
+        self.waiting: list[tuple[Deferred, object, object]] = []
+        self.calls = 0
+
+    def enqueue_many(self, messages):
+        return self._later(self.inner.enqueue_many, messages)
+
+    def dequeue_many(self, count):
+        return self._later(self.inner.dequeue_many, count)
+
+    def _later(self, method, argument):
+        self.calls += 1
+        result = Deferred()
+        self.waiting.append((result, method, argument))
+        return result
+
+    def answer(self) -> None:
+        """Do the oldest call and fire its Deferred."""
+        result, method, argument = self.waiting.pop(0)
+        result.callback(method(argument))
+
+    def fail(self) -> None:
+        """Fail the oldest call."""
+        self.waiting.pop(0)[0].errback(RuntimeError("disk on fire"))
 
 
 class SocketTransport(StringTransport):
@@ -148,3 +192,13 @@ class Conversation:
     def reset(self) -> None:
         """The peer resets the connection."""
         self.lose(ConnectionLost)
+
+
+class WsTestCase(SynchronousTestCase):
+    """Tests of one setting of --ws-frames; a subclass runs them over another."""
+
+    ws_frames = "plain"
+
+    def talk(self, path: str = "/ws/publish", **options: Any) -> Conversation:
+        """A new connection; the parameters are Conversation's."""
+        return Conversation(path, ws_frames=self.ws_frames, **options)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.messages import Message
 from quickpulse.queues.memory import MessageQueue
-from quickpulse.wire.websocket.frames import BINARY, TEXT, server_frame
+from quickpulse.wire.websocket.frames import BINARY, TEXT, binary_frames, server_frame
 from quickpulse.wire.websocket.requests import EMPTY, ENDPOINTS, FULL, OK, UNAVAILABLE
 
 SIZES = (0, 1, 125, 126, 127, 65_535, 65_536, 65_537)
@@ -36,6 +36,13 @@ class FrameTests(SynchronousTestCase):
         ):
             frame = server_frame(BINARY, bytes(size))
             self.assertEqual((frame[: len(header)], len(frame)), (header, len(header) + size))
+
+    def test_many_binary_frames(self) -> None:
+        """Joined, of one size or of several, each as it would be alone."""
+        for sizes in ((), (5,), (0, 0, 0), (11,) * 20, (126, 126), (65_536, 65_536), SIZES):
+            payloads = [bytes((i,)) * size for i, size in enumerate(sizes)]
+            expected = b"".join(server_frame(BINARY, payload) for payload in payloads)
+            self.assertTrue(binary_frames(payloads) == expected, sizes)
 
     def test_the_answers_of_the_contract(self) -> None:
         """Each fixed answer, byte for byte."""
