@@ -177,8 +177,9 @@ class TransportContract:
         """Of what was read at once, the rest is dropped."""
         protocol = Remembering(data=lambda p: p.transport.loseConnection())
         peer = self.connect(protocol)
-        peer.send(MUCH).addErrback(lambda _: None)
+        sending = peer.send(MUCH).addErrback(lambda _: None)
         yield self.lost(protocol, ConnectionDone)
+        yield sending
         self.assertEqual(protocol.names().count("data"), 1)
 
     @inlineCallbacks
@@ -186,8 +187,9 @@ class TransportContract:
         """In connectionMade, and no data comes after it."""
         protocol = Remembering(made=lambda p: p.transport.loseConnection())
         peer = self.connect(protocol)
-        peer.send(b"hello").addErrback(lambda _: None)
+        sending = peer.send(b"hello").addErrback(lambda _: None)
         yield self.lost(protocol, ConnectionDone)
+        yield sending
         self.assertEqual(protocol.names(), ["made", "lost"])
 
     @inlineCallbacks
@@ -467,8 +469,9 @@ class TransportContract:
         yield protocol.when("made")
         protocol.transport.registerProducer(Producer(fail), True)
         protocol.transport.write(MUCH)
-        peer.read_all().addErrback(lambda _: None)
+        reading = peer.read_all()
         yield self.lost(protocol, ZeroDivisionError)
+        yield reading
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
@@ -577,8 +580,9 @@ class LoopTransportTests(TransportContract, SocketTestCase):
         yield self.lost(beginning, ZeroDivisionError)
         reading = Remembering(data=fail_late)
         peer = self.connect(reading)
-        peer.send(MUCH).addErrback(lambda _: None)
+        sending = peer.send(MUCH).addErrback(lambda _: None)
         yield self.lost(reading, ZeroDivisionError)
+        yield sending
         writing = Remembering()
         self.connect(writing)
         yield writing.when("made")
