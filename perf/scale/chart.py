@@ -44,7 +44,7 @@ def draw(path: str, curve: Curve, points: Sequence[Point], hardware: Hardware) -
             else:
                 axes.set_ylim(0, FLAT_TOP * axes.get_ylim()[1] / 2)
         figure.suptitle(f"{curve.kind} against {AXES[curve.axis]}", fontsize=12)
-        figure.text(0.01, 0.005, machine(hardware), fontsize=5, color="#71717a")
+        figure.supxlabel(machine(hardware), fontsize=5, color="#71717a")
         figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
     finally:
         pyplot.close(figure)

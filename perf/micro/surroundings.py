@@ -1,0 +1,74 @@
+"""What the server's parts need around them: a queue as the service makes it, and a transport that goes nowhere."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from perf.load.numbered import alike
+from quickpulse.backends.loading import load
+from quickpulse.metrics.instrumented import InstrumentedQueue
+from quickpulse.metrics.loading import make_metrics
+from quickpulse.metrics.traffic import Traffic
+from quickpulse.queues.memory import MessageQueue
+from quickpulse.settings import Settings
+
+CAPACITY = 1_000_000_000
+
+PAYLOAD_BYTES = 11
+
+PAYLOAD = alike(PAYLOAD_BYTES)
+
+
+def payloads(count: int) -> list[bytes]:
+    """Objects of their own, as they come out of a read."""
+    return [bytes(bytearray(PAYLOAD)) for _ in range(count)]
+
+
+def plain_queue(depth: int = 0) -> MessageQueue:
+    """The memory queue, with that many messages in it."""
+    queue = MessageQueue(CAPACITY)
+    queue.enqueue_many(payloads(depth))
+    return queue
+
+
+def instrumented_queue(depth: int = 0) -> InstrumentedQueue:
+    """The same as the service has it."""
+    return InstrumentedQueue(plain_queue(depth), make_metrics(Settings("ws").metrics, load, legacy_names=False))
+
+
+def factory_arguments(mode: str, depth: int, **options: Any) -> tuple[Any, Any, Any, Settings]:
+    """(reactor, queue, traffic, settings) of a transport's factory."""
+    return Clock(), instrumented_queue(depth), Traffic(), Settings(mode, capacity=CAPACITY, **options)
+
+
+class NowhereTransport:
+    """As the loop endpoint's transport; what is written is gone. Its socket is real, because the kernel is asked.
+
+    Whatever is not said here (pauses, ends, addresses) does nothing.
+    """
+
+    disconnecting = False
+
+    def __init__(self) -> None:
+        self._socket, self._peer = socket.socketpair()
+
+    def write(self, data: bytes) -> None:
+        """To nowhere."""
+
+    def unsent_bytes(self) -> int:
+        """None wait."""
+        return 0
+
+    def fileno(self) -> int:
+        """Of an idle socket."""
+        return self._socket.fileno()
+
+    def __getattr__(self, name: str) -> Any:
+        return _nothing
+
+
+def _nothing(*_: Any) -> None:
+    pass
