@@ -46,7 +46,7 @@ class ServiceTestCase(TestCase):
 
     timeout = 60
 
-    grpc_server = Settings.grpc_server
+    grpc_server = Settings(mode="ws").grpc_server
     """Which gRPC server, where a test does not say; the default is the usual one."""
 
     def setUp(self) -> None:

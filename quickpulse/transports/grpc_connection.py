@@ -96,6 +96,8 @@ class GrpcConnection(Protocol):
             return
         if self._opening is not None:
             data = self._open(data)
+            if not data:
+                return
         self._last_received = now = self._reactor.seconds()
         self._serving.receive(data, now)
         self.flush()

@@ -408,10 +408,11 @@ class _NoHandler:
 
 _NO_HANDLER = _NoHandler()
 
-FIRST_SLICE = 256
+FIRST_SLICE = 4
 """Messages served at once, before it is known how long the answers are."""
 
-_MOST_AT_ONCE = 4096
+_MOST_AT_ONCE = 64
+"""Bounds what is taken out for one connection when long messages follow short ones."""
 _SLICE_BYTES = 256 * 1024
 
 
