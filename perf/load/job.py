@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from perf.load import calls, websocket
 from perf.load.clocks import server_clock
 from perf.load.link import Link
-from perf.load.loop import drive
+from perf.load.loop import Timing, drive
 from perf.load.numbered import check_taken
 from perf.load.rows import Row
 
@@ -42,24 +43,33 @@ class Job:
 
 def run(job: Job) -> dict[str, Any]:
     """Does it. Raises LoadFaultError."""
+    filled = _fill(job) if job.fill and job.row.prefill and not job.is_echo else 0
+    with ExitStack() as opened:
+        return {**asdict(_measure(job, opened)), "filled": filled}
+
+
+def _measure(job: Job, opened: ExitStack) -> Timing:
     row = job.row
-    filled = _fill(job) if job.fill and row.prefill and not job.is_echo else 0
-    links = _open_links(job)
-    idle = [_open_idle(job) for _ in range(row.idle)]
+    links = _open_links(job, opened)
+    idle = [_kept(_open_idle(job), opened) for _ in range(row.idle)]
     assert row.messages is not None
     timing = drive(links, idle, row.messages, server_clock(job.server_pid), job.silence_seconds)
     if row.takes_prefilled and not job.is_echo:
         kept = [part for link in links for part in link.taken]  # type: ignore[attr-defined] # such links keep
         check_taken(kept, _answer_head(row), row.payload, timing.sent)
-    for link in (*links, *idle):
-        link.close()
-    return {**asdict(timing), "filled": filled}
+    return timing
 
 
-def _open_links(job: Job) -> list[Link]:
+def _kept(link: Link, opened: ExitStack) -> Link:
+    """The link, closed at the end."""
+    opened.callback(link.close)
+    return link
+
+
+def _open_links(job: Job, opened: ExitStack) -> list[Link]:
     row, port = job.row, job.port
     if row.mode == "ws":
-        return [websocket.open_link(row, port, job.is_echo) for _ in range(row.connections)]
+        return [_kept(websocket.open_link(row, port, job.is_echo), opened) for _ in range(row.connections)]
     each_its_own = row.kind == "timeouts"
     windows = [calls.windows_of(row, port, number) for number in range(row.connections if each_its_own else 1)]
     if row.kind != "stream":
@@ -67,7 +77,8 @@ def _open_links(job: Job) -> list[Link]:
         for each in windows:
             each.build(int(row.messages / row.in_flight / row.connections * WINDOWS_AHEAD))
     return [
-        calls.open_link(row, port, windows[number % len(windows)], job.is_plain) for number in range(row.connections)
+        _kept(calls.open_link(row, port, windows[number % len(windows)], job.is_plain), opened)
+        for number in range(row.connections)
     ]
 
 
@@ -83,8 +94,8 @@ def _fill(job: Job) -> int:
     kind = {"ws": "ws-publish", "grpc": "unary-produce"}[job.row.mode]
     row = replace(job.row, kind=kind, connections=1, in_flight=FILL_IN_FLIGHT, depth=0)
     link, count = protocol.open_fill_link(row, job.port, job.row.prefill)
-    drive([link], [], count, server_clock(None), job.silence_seconds)
-    link.close()
+    with closing(link):
+        drive([link], [], count, server_clock(None), job.silence_seconds)
     return count
 
 

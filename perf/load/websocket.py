@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -17,6 +18,8 @@ OK = frames.head(frames.TEXT, 2) + b"ok"
 
 ASK = frames.client_frame(frames.BINARY, b"")
 """A consumer's request."""
+
+_CLOSE = frames.client_frame(frames.CLOSE, (1000).to_bytes(2, "big"))
 
 MOST_HANDSHAKE_BYTES = 65_536
 
@@ -57,6 +60,12 @@ class WebSocketLink(Link):
             return False
         self._got -= self._full
         return True
+
+    def close(self) -> None:
+        """Says so first, as far as the socket takes it."""
+        with contextlib.suppress(OSError):
+            self.socket.send(_CLOSE)
+        super().close()
 
     def _are_due(self, data: bytes) -> bool:
         """Whether these are answers and nothing else; kept ones are compared later, but a ping is known by its head."""
