@@ -232,7 +232,7 @@ class StreamingCall(OpenCall):
         self._unsent = 0  # such messages that wait for the peer's window
         self._has_head = False
         self._has_ended = False
-        self._is_waiting = False
+        self._is_waiting = self._is_going_on = False
         self._last_error: RpcError | None = None  # ends the call when its handler is done
         self._waiting: list[Any] = []  # parsed messages
         self._waiting_bytes = 0
@@ -346,12 +346,16 @@ class StreamingCall(OpenCall):
 
     def go_on(self) -> None:
         """Serve what waits, slice by slice, while there is room for the answers."""
+        if self._is_going_on:  # a Deferred that had fired already: the loop below goes on
+            return
+        self._is_going_on = True
         while self._waiting and not self._is_full and not self.is_over:
             part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
             self._waiting_bytes -= _size(part)
             before = self.serving.handed_out_bytes
             self._serve(part)
-            self._slice = next_slice(self._slice, self.serving.handed_out_bytes - before)
+            self._slice = next_slice(self._slice, len(part), self.serving.handed_out_bytes - before)
+        self._is_going_on = False
         if self._waiting and not self.is_over:
             self.serving.http2.hold(self.stream)
         elif self.stream.is_held:
@@ -411,7 +415,7 @@ _NO_HANDLER = _NoHandler()
 FIRST_SLICE = 4
 """Messages served at once, before it is known how long the answers are."""
 
-_MOST_AT_ONCE = 64
+_MOST_AT_ONCE = 128
 """Bounds what is taken out for one connection when long messages follow short ones."""
 _SLICE_BYTES = 256 * 1024
 
@@ -421,8 +425,9 @@ def _size(messages: list[Any]) -> int:
     return sum(len(message or b"") for message in messages)
 
 
-def next_slice(size: int, answer_bytes: int) -> int:
-    """How many messages to serve at once, after `size` made so many bytes: never far over 256 KiB of answers."""
+def next_slice(size: int, served: int, answer_bytes: int) -> int:
+    """How many messages to serve at once, after at most `size` were, for so many bytes: about 256 KiB of answers."""
     if answer_bytes > _SLICE_BYTES:
         return max(size // 4, 1)
-    return min(size * 2, _MOST_AT_ONCE) if answer_bytes < _SLICE_BYTES // 4 else size
+    is_short = served == size and answer_bytes < _SLICE_BYTES // 4
+    return min(size * 2, _MOST_AT_ONCE) if is_short else size

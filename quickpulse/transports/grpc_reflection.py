@@ -71,7 +71,7 @@ class _Reflection:
             elif kind == "file_by_filename":
                 answer.file_descriptor_response.CopyFrom(_files(pool.FindFileByName(request.file_by_filename)))
             elif kind == "file_containing_symbol":
-                file = pool.FindFileContainingSymbol(_known(request.file_containing_symbol))
+                file = _file_of(_known(request.file_containing_symbol))
                 answer.file_descriptor_response.CopyFrom(_files(file))
             elif kind == "file_containing_extension":
                 asked = request.file_containing_extension
@@ -88,6 +88,18 @@ class _Reflection:
         except KeyError:
             answer.error_response.CopyFrom(_error(Status.NOT_FOUND, "not found"))
         return answer
+
+
+def _file_of(symbol: str) -> FileDescriptor:
+    """The file of a name, or of the service of a method's name."""
+    pool = Default()
+    try:
+        return pool.FindFileContainingSymbol(symbol)
+    except KeyError:
+        service = symbol.rpartition(".")[0]
+        file = pool.FindServiceByName(service).file
+        pool.FindMethodByName(symbol)
+        return file
 
 
 def _known(symbol: str) -> str:

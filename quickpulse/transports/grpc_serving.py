@@ -259,12 +259,12 @@ class Serving:
             if self._is_full or self._postponed:
                 self._postpone(call, event)
                 return
-            size, before = self._slice, self.handed_out_bytes
+            size, asked, before = self._slice, len(ids), self.handed_out_bytes
             event.stream_ids, event.bodies = ids[size:], bodies[size:]
             event.volatiles = event.volatiles and event.volatiles[size:]
             self._serve_slice(method, call, ids[:size], bodies[:size])
             ids, bodies = event.stream_ids, event.bodies
-            self._slice = next_slice(size, self.handed_out_bytes - before)
+            self._slice = next_slice(size, min(size, asked), self.handed_out_bytes - before)
             if ids:
                 self.flush()
         if ids:

@@ -204,23 +204,35 @@ class Exchange:
         return self._serve(runs, error)
 
     def _serve(self, runs: deque[list[bytes]], error: RpcError | None) -> Deferred[None] | None:
-        while runs:
+        while runs and runs[0]:
             run = runs.popleft()
-            if not run:
-                break
             try:
                 taken = self._queue.exchange_many(run) if run[0] else self._queue.dequeue_many(len(run))
             except Exception:
-                self._call.close(unavailable(Failure(), self._traffic, len(run)))
+                self._failed(Failure(), len(run))
                 return None
             if type(taken) is not list and isinstance(taken, Deferred):
-                taken.addCallback(self._answer, run)
-                taken.addCallback(lambda _: self._serve(runs, error))
-                return taken.addErrback(self._failed, len(run))
+                return Deferred.fromCoroutine(self._serve_later(taken, run, runs, error))
             self._answer(taken, run)
         if error is not None:
             self._call.close(error)
         return None
+
+    async def _serve_later(
+        self, taken: Deferred[list[Item]], run: list[bytes], runs: deque[list[bytes]], error: RpcError | None
+    ) -> None:
+        """Go on from a run whose answer is a Deferred. A coroutine does not recurse, however many fire at once."""
+        try:
+            self._answer(await taken, run)
+            while runs:
+                run = runs.popleft()
+                answer = self._queue.exchange_many(run) if run[0] else self._queue.dequeue_many(len(run))
+                self._answer(await answer if isinstance(answer, Deferred) else answer, run)
+        except Exception:
+            self._failed(Failure(), len(run))
+            return
+        if error is not None:
+            self._call.close(error)
 
     def _answer(self, taken: list[Item], run: list[bytes]) -> None:
         answers = framed_payloads(payloads_of(taken))
