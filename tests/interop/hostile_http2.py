@@ -1,0 +1,104 @@
+"""What tests of hostile HTTP/2 share: a server with a good client beside it, and the ledger that must balance after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.python import log
+
+from tests.interop.good_client import GoodClient, resident_bytes
+from tests.interop.http2_bytes import Answers
+from tests.interop.server import POLL_SECONDS, RealServerTestCase
+
+GOOD_SECONDS = 5.0
+"""Longest time that the good client may wait for one answer: generous, as the machine may be busy with other tests."""
+
+KEPT_BYTES = 30 * 1024 * 1024
+"""What a server may have more than before, after an attack is over: allocators keep some."""
+
+OPEN = 'quickpulse_connections_open{transport="grpc"}'
+
+
+async def talk_until(
+    sock: socket.socket, sent: bytes, is_enough: Callable[[Answers], bool], seconds: float = 10.0
+) -> tuple[Answers, bool]:
+    """Send bytes, and read until there is enough or the server ends the connection; gives also whether it did.
+
+    What takes too long is given as it is.
+    """
+    loop, received = asyncio.get_running_loop(), bytearray()
+
+    async def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            await loop.sock_sendall(sock, sent)
+
+    async def read() -> bool:
+        while not is_enough(Answers(bytes(received))):
+            try:
+                part = await loop.sock_recv(sock, 1 << 18)
+            except ConnectionError:
+                return True
+            if not part:
+                return True
+            received.extend(part)
+        return False
+
+    sending = asyncio.ensure_future(send())
+    try:
+        has_ended = await asyncio.wait_for(read(), seconds)
+    except asyncio.TimeoutError:
+        has_ended = False
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    return Answers(bytes(received)), has_ended
+
+
+class HostileHttp2TestCase(RealServerTestCase):
+    """One server and one good client for a test."""
+
+    bystanders = 1
+    """Connections that stay open: the good client's."""
+
+    def begin(self, mode: str, *arguments: str) -> None:
+        """Start both."""
+        self.server = self.serve(mode, "--grpc-server", "native", *arguments)
+        self.good = GoodClient(self.server.port, mode, self.server.process.pid)
+        self.addCleanup(self.good.end)
+        self.rss_before = resident_bytes(self.server.process.pid)
+
+    async def lap(self, name: str) -> dict[str, Any]:
+        """The good client was served all the time; its figures go to the log of the tests."""
+        lap = await asyncio.to_thread(self.good.lap)
+        log.msg(
+            f"hostile: {name}: good client's worst of {lap['answered']} {lap['worst_seconds'] * 1000:.1f} ms, "
+            f"server at most {lap['worst_rss'] / 2**20:.0f} MiB, "
+            f"now {resident_bytes(self.server.process.pid) / 2**20:.0f}, before {self.rss_before / 2**20:.0f}"
+        )
+        self.assertLess(lap["worst_seconds"], GOOD_SECONDS, name)
+        return lap
+
+    async def counts_without_attackers(self, seconds: float = 20.0) -> dict[str, float]:
+        """The metrics, once no connection but the bystanders' is open."""
+        deadline = time.monotonic() + seconds
+        while (counts := await self.server.metrics())[OPEN] != self.bystanders:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{counts[OPEN]} connections are open")
+            await asyncio.sleep(POLL_SECONDS)
+        return counts
+
+    async def finish(self, name: str) -> dict[str, float]:
+        """After the attack: its connections are gone, memory is back, what was acknowledged is accounted for."""
+        counts = await self.counts_without_attackers()
+        lap = await self.lap(name)
+        counts = await self.server.metrics()
+        enqueued, dequeued = counts["quickpulse_enqueue_total"], counts["quickpulse_dequeue_total"]
+        self.assertGreaterEqual(enqueued, lap["acknowledged"], name)
+        self.assertEqual(counts["quickpulse_queue_depth"], enqueued - dequeued, name)
+        self.assertNotIn("Traceback", self.server.log())
+        return counts
