@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 _log = Logger()
 
+FLUSH_BYTES = 65_536
+"""Answers of one read that gather before they are written."""
+
 _ENVELOPE = Envelope(RESPONSE_HEAD, OK_TRAILERS)
 
 
@@ -255,6 +258,7 @@ class Serving:
         if not method.hands_out:
             self._serve_slice(method, call, ids, bodies)
             return
+        start = self.handed_out_bytes
         while ids and not self._waiting_for:
             if self._is_full or self._postponed:
                 self._postpone(call, event)
@@ -265,8 +269,9 @@ class Serving:
             self._serve_slice(method, call, ids[:size], bodies[:size])
             ids, bodies = event.stream_ids, event.bodies
             self._slice = next_slice(size, min(size, asked), self.handed_out_bytes - before)
-            if ids:
-                self.flush()
+            if ids and self.handed_out_bytes - start > FLUSH_BYTES:
+                start = self.handed_out_bytes
+                self.flush()  # so that the transport can say that its peer is slow
         if ids:
             self._backlog.appendleft(event)
 
