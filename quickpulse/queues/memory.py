@@ -85,11 +85,17 @@ class MessageQueue:
 
     def enqueue_many(self, messages: Sequence[Item]) -> int:
         """Put in the longest prefix of `messages` that fits and return its length."""
-        if len(messages) == 1:  # a client that waits for each answer: it pays for every step
-            try:
-                self.enqueue(messages[0])
-            except QueueFull:
-                return 0
+        if len(messages) == 1 and self.capacity_bytes is None:  # a client that waits for each answer pays for each step
+            message = messages[0]
+            if type(message) not in ITEM_TYPES:
+                require_items(messages)
+            with self._lock:
+                if len(self._items) >= self.capacity:
+                    self._refused += 1
+                    return 0
+                self._items.append(message)
+                self._size_bytes += len(message)
+                self._enqueued += 1
             return 1
         require_items(messages)
         size_bytes = sum(map(len, messages))

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.transports.ws_serving import ServingProtocol
+from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, FIRST_SLICE, OPEN, ServingProtocol
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.requests import ENDPOINTS
 
@@ -59,6 +59,8 @@ class WsProtocol(ServingProtocol):
         if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
             raise ConnectionDeny(403, REFUSAL)
         self._endpoint = ENDPOINTS[request.path]
+        if self._endpoint.gives_messages:
+            self._slice = FIRST_SLICE
 
     def onOpen(self) -> None:
         """The handshake is done: from here on a slow reader stops our reading."""
@@ -70,11 +72,11 @@ class WsProtocol(ServingProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Feed autobahn; after the end of the conversation, discard."""
-        if self.state == self.STATE_CLOSED:
+        if self.state == CLOSED:
             return
         self._counts.received_bytes += len(data)
         self._dataReceived(data)
-        if self.state == self.STATE_CONNECTING and len(self.data) > self.factory.settings.max_header_bytes:
+        if self.state == CONNECTING and len(self.data) > self.factory.settings.max_header_bytes:
             self._refuse_header()
 
     def processHandshake(self) -> None:
@@ -90,16 +92,16 @@ class WsProtocol(ServingProtocol):
 
     def consumeData(self) -> None:
         """Parse what is buffered, then answer all of it."""
-        if self.state not in (self.STATE_OPEN, self.STATE_CLOSING):
+        if self.state not in (OPEN, CLOSING):
             super().consumeData()
             return
-        while not self._is_waiting and self.processData() and self.state != self.STATE_CLOSED:
+        while not self._is_waiting and self.processData() and self.state != CLOSED:
             pass
         self._answer()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Gather a complete message; one that comes after our Close is not accepted, and is not answered."""
-        if self.state == self.STATE_OPEN:
+        if self.state == OPEN:
             self._requests.append(payload)
 
     def onMessageBegin(self, isBinary: bool) -> None:
@@ -124,7 +126,7 @@ class WsProtocol(ServingProtocol):
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> Any:
         """The peer's Close; as the reply to ours it says that all before ours was read."""
-        if self.state == self.STATE_CLOSING:
+        if self.state == CLOSING:
             self._deliveries.confirm(0)
         return super().onCloseFrame(code, reasonRaw)
 
@@ -160,7 +162,7 @@ class WsProtocol(ServingProtocol):
 
     def onOpenHandshakeTimeout(self) -> None:
         """The handshake did not come in time."""
-        if self.state == self.STATE_CONNECTING:
+        if self.state == CONNECTING:
             self.factory.traffic.refused("timeout")
         super().onOpenHandshakeTimeout()
 
@@ -171,10 +173,10 @@ class WsProtocol(ServingProtocol):
 
     def drain(self, seconds: float) -> None:
         """Answer what was read, say 1012, and give the peer `seconds` to read it all."""
-        if self.state == self.STATE_OPEN:
+        if self.state == OPEN:
             self.closeHandshakeTimeout = seconds
             self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
-        elif self.state == self.STATE_CONNECTING:
+        elif self.state == CONNECTING:
             self.failHandshake("server is restarting", 503)
 
     def readConnectionLost(self) -> None:
@@ -217,7 +219,7 @@ class WsProtocol(ServingProtocol):
 
     def _look_for_messages(self, asked: int, looks: int) -> None:
         """Close a connection on which no message came since `looks` looks ago, when it had been asked `asked`."""
-        if self.state != self.STATE_OPEN:
+        if self.state != OPEN:
             return
         if self._asked != asked or self._is_waiting:
             self._look_again(self._asked, 0)

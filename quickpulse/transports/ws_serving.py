@@ -5,6 +5,7 @@ Reading the requests, and the conversation around them, are done elsewhere.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 
 _log = Logger()  # not the class's `log`: that is autobahn's, with its own levels
 
+CONNECTING, OPEN = WebSocketServerProtocol.STATE_CONNECTING, WebSocketServerProtocol.STATE_OPEN
+CLOSING, CLOSED = WebSocketServerProtocol.STATE_CLOSING, WebSocketServerProtocol.STATE_CLOSED
+# Named here, as to look up a class's attribute by its instance is slow.
+
 SLICE_BYTES = 65_536
 """How long the answers to one slice of requests should be: what a socket takes at once."""
 
 FIRST_SLICE, MOST_SLICE = 16, 256
 """Messages that are taken out of the queue at once, at first and at most: how long they are is seen afterwards."""
+
+UNSLICED = sys.maxsize
+"""Where no answer carries a message."""
 
 CONFIRM_EVERY = 64
 """Answers with messages after which the kernel is asked what has arrived; to ask costs as much as to answer."""
@@ -70,7 +78,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._postponed: list[Callable[[], None]] = []
         self._queue, self._counts = self.factory.queue, self.factory.counts
         self._endpoint: Endpoint = ENDPOINTS["/ws/consume"]
-        self._slice = FIRST_SLICE
+        self._slice = UNSLICED
         self._gate = _Gate(self)
         self._deliveries = Deliveries()
         self._unconfirmed_answers = 0
@@ -112,7 +120,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             if self._gate.is_peer_slow:
                 self._is_waiting = self._is_resting = True
                 return
-            if len(requests) <= self._slice or not self._endpoint.gives_messages:
+            if len(requests) <= self._slice:
                 self._requests = []
                 self._serve(requests)
                 return
@@ -144,7 +152,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         frames, refused, messages = self._endpoint.answer(result, asked)
         if refused:
             self.factory.traffic.refused("queue_full", refused)
-        if self._is_lost or self.state == self.STATE_CLOSED:
+        if self._is_lost or self.state == CLOSED:
             self.factory.traffic.undelivered(messages)
             return
         if messages:
@@ -184,7 +192,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         if self._is_waiting:
             return
         self._gate.release()
-        if self.state in (self.STATE_OPEN, self.STATE_CLOSING):
+        if self.state in (OPEN, CLOSING):
             self.consumeData()
 
     def _broken(self, failure: Failure) -> None:
@@ -211,4 +219,4 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     @property
     def _is_gone(self) -> bool:
-        return self._is_lost or bool(self.state == self.STATE_CLOSED)
+        return self._is_lost or bool(self.state == CLOSED)
