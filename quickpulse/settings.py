@@ -141,7 +141,7 @@ OPTIONS = (
         "ws-endpoint",
         None,
         _text,
-        "Twisted endpoint string, such as ssl:443:privateKey=key.pem, in place of host and port.",
+        "Twisted endpoint string, such as tcp:8081:interface=127.0.0.1 or unix:/run/q.sock, in place of host and port.",
     ),
     Option(
         "grpc-endpoint",
