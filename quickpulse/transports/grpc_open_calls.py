@@ -43,7 +43,7 @@ class OpenCall:
         self.serving = serving
         self.stream = stream
         self.call = call
-        self.reader = MessageReader(serving.settings.max_message_bytes, call.is_gzip)
+        self.reader = MessageReader(serving.settings.max_message_bytes, call.is_compressed)
         self.is_over = False
         self._deadline: IDelayedCall | None = None
         if seconds is not None:

@@ -118,7 +118,7 @@ class Produce(BatchMethod):
 
     def _parse_one(self, body: bytes, call: Call) -> Any:
         try:
-            payload = read_produce(read_one(body, self._max_message_bytes, call.is_gzip))
+            payload = read_produce(read_one(body, self._max_message_bytes, call.is_compressed))
         except RpcError as error:
             too_large = error.status is Status.RESOURCE_EXHAUSTED
             self._traffic.refused("message_too_large" if too_large else "bad_request")
@@ -154,7 +154,7 @@ class Consume(BatchMethod):
 
     def _parse_one(self, body: bytes, call: Call) -> Any:
         try:
-            payload = read_consume(read_one(body, self._max_message_bytes, call.is_gzip))
+            payload = read_consume(read_one(body, self._max_message_bytes, call.is_compressed))
         except RpcError as error:
             self._traffic.refused("bad_request")
             return error

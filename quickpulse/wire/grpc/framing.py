@@ -17,7 +17,7 @@ PREFIX_SIZE = 5
 OVERHEAD_BYTES = 1024
 """What a message may be longer than the longest payload: its own limit is checked where the payload is known."""
 
-_GZIP = 16 + zlib.MAX_WBITS
+_EITHER = 32 + zlib.MAX_WBITS  # gzip, or zlib's own form, which gRPC calls deflate
 
 
 def framed(message: bytes) -> bytes:
@@ -29,14 +29,14 @@ class MessageReader:
     """Cuts one call's body into messages.
 
     :param max_message_bytes: of a payload.
-    :param is_gzip: whether compressed messages may come.
+    :param is_compressed: whether compressed messages may come.
     """
 
-    __slots__ = ("_buffer", "_is_gzip", "_max_message_bytes", "_needed")
+    __slots__ = ("_buffer", "_is_compressed", "_max_message_bytes", "_needed")
 
-    def __init__(self, max_message_bytes: int, is_gzip: bool) -> None:
+    def __init__(self, max_message_bytes: int, is_compressed: bool) -> None:
         self._max_message_bytes = max_message_bytes
-        self._is_gzip = is_gzip
+        self._is_compressed = is_compressed
         self._buffer = bytearray()
         self._needed = PREFIX_SIZE  # bytes without which no message is complete: no look before they are there
 
@@ -80,21 +80,21 @@ class MessageReader:
             start = at + PREFIX_SIZE
             end = start + length
             if flag or end > size:
-                if flag > 1 or (flag and not self._is_gzip):
+                if flag > 1 or (flag and not self._is_compressed):
                     raise RpcError(Status.INTERNAL, f"message with flag {flag}, but grpc-encoding names no compression")
                 if length > self._max_message_bytes + OVERHEAD_BYTES:
                     raise too_large(length, self._max_message_bytes)
                 if end > size:
                     self._needed = end - at
                     break
-                add(_gunzipped(data[start:end], self._max_message_bytes))
+                add(_inflated(data[start:end], self._max_message_bytes))
             else:
                 add(data[start:end])
             at = end
         return messages, at
 
 
-def read_one(body: bytes, max_message_bytes: int, is_gzip: bool) -> bytes:
+def read_one(body: bytes, max_message_bytes: int, is_compressed: bool) -> bytes:
     """The one message of a unary request's complete body.
 
     :raises RpcError: it is not one message, or the reader refuses it.
@@ -104,7 +104,7 @@ def read_one(body: bytes, max_message_bytes: int, is_gzip: bool) -> bytes:
         flag, length = PREFIX.unpack_from(body)
         if not flag and length == size - PREFIX_SIZE:
             return body[PREFIX_SIZE:]
-    reader = MessageReader(max_message_bytes, is_gzip)
+    reader = MessageReader(max_message_bytes, is_compressed)
     messages = reader.feed([body])
     if len(messages) != 1 or reader.buffered_bytes:
         raise RpcError(Status.INTERNAL, "the request's body is not one message")
@@ -116,19 +116,19 @@ def too_large(length: int, max_message_bytes: int) -> RpcError:
     return RpcError(Status.RESOURCE_EXHAUSTED, str(MessageTooLarge(length, max_message_bytes)))
 
 
-def _gunzipped(data: bytes, max_message_bytes: int) -> bytes:
+def _inflated(data: bytes, max_message_bytes: int) -> bytes:
     """One compressed message; never more than the limit is unpacked."""
     most = max_message_bytes + OVERHEAD_BYTES
-    inflater = zlib.decompressobj(_GZIP)
+    inflater = zlib.decompressobj(_EITHER)
     try:
         message = inflater.decompress(data, most + 1)
     except zlib.error as error:
-        raise RpcError(Status.INTERNAL, f"a compressed message is not gzip: {error}") from None
+        raise RpcError(Status.INTERNAL, f"a compressed message is neither gzip nor deflate: {error}") from None
     if len(message) > most:
         raise RpcError(
             Status.RESOURCE_EXHAUSTED,
             f"a compressed message is over the limit of {max_message_bytes} bytes (--max-message-bytes)",
         )
     if not inflater.eof or inflater.unused_data:
-        raise RpcError(Status.INTERNAL, "a compressed message is not one whole gzip stream")
+        raise RpcError(Status.INTERNAL, "a compressed message is not one whole stream")
     return message

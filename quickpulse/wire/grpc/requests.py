@@ -15,7 +15,7 @@ from quickpulse.wire.http2.fields import Field, list_size
 TIMEOUT = b"grpc-timeout"
 """The one field that differs in each request of a client."""
 
-ENCODINGS = (b"identity", b"gzip")
+ENCODINGS = (b"identity", b"deflate", b"gzip")
 """What messages may be coded in."""
 
 _OWN = frozenset({b"content-type", b"te", b"grpc-encoding", b"grpc-accept-encoding", TIMEOUT})
@@ -27,21 +27,21 @@ class Call:
 
     :ivar method: what the table has for the path; None where `refusal` is set.
     :ivar refusal: the answer, if the request is not to be served, and why, as a word of metrics.
-    :ivar is_gzip: whether compressed messages are gzip.
+    :ivar is_compressed: whether messages may be compressed, by gzip or deflate.
     :ivar metadata: the caller's own fields.
     """
 
-    __slots__ = ("is_gzip", "metadata", "method", "refusal")
+    __slots__ = ("is_compressed", "metadata", "method", "refusal")
 
     def __init__(
         self,
         method: Any,
-        is_gzip: bool = False,
+        is_compressed: bool = False,
         metadata: Sequence[Field] = (),
         refusal: tuple[Answer, str] | None = None,
     ) -> None:
         self.method = method
-        self.is_gzip = is_gzip
+        self.is_compressed = is_compressed
         self.metadata = metadata
         self.refusal = refusal
 
@@ -65,10 +65,12 @@ def read_call(fields: list[Field], methods: Mapping[bytes, Any], max_header_byte
         return _refused(Status.UNIMPLEMENTED, "Method not found!", "not_found")
     encoding = of.get(b"grpc-encoding", b"identity")
     if encoding not in ENCODINGS:
-        text = f"messages in {encoding.decode(errors='replace')} are not supported; there are identity and gzip"
+        text = (
+            f"messages in {encoding.decode(errors='replace')} are not supported; there are identity, deflate and gzip"
+        )
         return _refused(Status.UNIMPLEMENTED, text, _BAD)
     metadata = tuple(pair for pair in fields if pair[0] not in _OWN and pair[0][:1] != b":")
-    return Call(method, encoding == b"gzip", metadata)
+    return Call(method, encoding != b"identity", metadata)
 
 
 def _refused(status: Status, text: str, reason: str) -> Call:

@@ -48,7 +48,7 @@ class RpcError(Exception):
 
 _STATUS_200 = b"\x88"  # indexed in HPACK's static table
 _CONTENT_TYPE = literal(b"content-type", b"application/grpc")
-_ENCODINGS = literal(b"grpc-accept-encoding", b"identity,gzip")
+_ENCODINGS = literal(b"grpc-accept-encoding", b"identity,deflate,gzip")
 
 RESPONSE_HEAD = _STATUS_200 + _CONTENT_TYPE + _ENCODINGS
 """The fields that open every answer."""
