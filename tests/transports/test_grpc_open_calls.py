@@ -163,7 +163,7 @@ class CompressionTests(SynchronousTestCase):
         response = it.call(PRODUCE, produce(b"a"), ("grpc-encoding", "br"))
         it.advance(1)
         self.assertEqual(response.status, UNIMPLEMENTED)
-        self.assertEqual(response.blocks[0]["grpc-accept-encoding"], "identity,gzip")
+        self.assertEqual(response.blocks[0]["grpc-accept-encoding"], "identity,deflate,gzip")
 
     def test_a_bomb(self) -> None:
         """A short message that is long when unpacked is refused, and never unpacked."""
@@ -385,7 +385,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(
             response.blocks,
             [
-                {":status": "200", "content-type": "application/grpc", "grpc-accept-encoding": "identity,gzip"},
+                {":status": "200", "content-type": "application/grpc", "grpc-accept-encoding": "identity,deflate,gzip"},
                 {"grpc-status": "0"},
             ],
         )
