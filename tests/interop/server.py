@@ -155,8 +155,13 @@ class RealServerTestCase(TestCase):
 
     timeout = 120
 
+    grpc_server: str | None = None
+    """Which gRPC server, where a class of tests is for one; None is the default one."""
+
     def serve(self, mode: str, *arguments: str) -> RealServer:
         """A server for the time of the test."""
+        if self.grpc_server is not None:
+            arguments = ("--grpc-server", self.grpc_server, *arguments)
         server = RealServer(mode, *arguments)
         self.addCleanup(server.end)
         return server

@@ -10,7 +10,7 @@ LOAD_SECONDS = 60.0
 """For the usual size; QUICKPULSE_TEST_MESSAGES gives each message a millisecond more."""
 
 
-class LoadTests(RealServerTestCase):
+class LoadTestCase(RealServerTestCase):
     """What goes in comes out: all of it, once, whole and in order."""
 
     timeout = 3600
@@ -41,6 +41,10 @@ class LoadTests(RealServerTestCase):
         }
         self.assertEqual({name: count for name, count in refused.items() if count}, {})
 
+
+class WsLoadTests(LoadTestCase):
+    """WebSocket."""
+
     def test_ws(self):
         """WebSocket, many requests under way on each connection."""
 
@@ -51,10 +55,32 @@ class LoadTests(RealServerTestCase):
 
         return self.story(talk())
 
+
+class GrpcLoadBehaviour:
+    """gRPC in both modes."""
+
+    async def play_and_leave(self, mode: str) -> None:
+        """A load, and no connection is left of it."""
+        server = await self.play(mode, 4_000)
+        if self.grpc_server == "native":  # grpcio does not tell us of connections
+            await server.until_metric('quickpulse_connections_open{transport="grpc"}', 0)
+
     def test_grpc(self):
         """Unary calls, one after the other in each client."""
-        return self.story(self.play("grpc", 4_000))
+        return self.story(self.play_and_leave("grpc"))
 
     def test_grpc_stream(self):
         """Streams, whose producers receive as well."""
-        return self.story(self.play("grpc_stream", 4_000))
+        return self.story(self.play_and_leave("grpc_stream"))
+
+
+class NativeLoadTests(GrpcLoadBehaviour, LoadTestCase):
+    """Our own server."""
+
+    grpc_server = "native"
+
+
+class GrpcioLoadTests(GrpcLoadBehaviour, LoadTestCase):
+    """grpcio's."""
+
+    grpc_server = "grpcio"
