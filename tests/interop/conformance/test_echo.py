@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from websockets.sync.client import connect
 from quickpulse.settings import Settings
 from quickpulse.transports.ws_fast import FastWsProtocol
 from tests.interop.conformance import echo
+from tests.interop.server import ROOT
 from tests.transports.conversation import (
     BINARY,
     CLOSE,
@@ -132,6 +134,7 @@ class ScriptTests(SynchronousTestCase):
             [sys.executable, echo.__file__, "--port", "0", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},  # a script does not look into the directory it is started in
             text=True,
         ) as process:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.interop.conformance import run_autobahn
+from tests.interop.server import ROOT
 
 OK = {"behavior": "OK", "behaviorClose": "OK", "remoteCloseCode": 1000}
 
@@ -38,6 +40,7 @@ class RunTests(SynchronousTestCase):
             [sys.executable, run_autobahn.__file__, suite, "--reports", place / "reports", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},  # for the echo, as it is a script
             text=True,
             timeout=60,
             check=False,
