@@ -115,13 +115,13 @@ class WsProtocol(ServingProtocol):
         if not length:
             self._empty_fragments += 1
             if self._empty_fragments > MOST_IDLE_FRAMES:
-                self._empty_fragments = 0
-                self._fail_connection(POLICY_VIOLATION, f"more than {MOST_IDLE_FRAMES} empty fragments")
+                self._end_flood(f"more than {MOST_IDLE_FRAMES} empty fragments")
 
     def processControlFrame(self) -> bool:
         """A control frame is complete: a flood of them ends the connection."""
         if self._is_flood():
-            self._fail_connection(POLICY_VIOLATION, f"more than {MOST_IDLE_FRAMES} control frames in a second")
+            self._end_flood(f"more than {MOST_IDLE_FRAMES} control frames in a second")
+            return False
         return bool(super().processControlFrame())
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> Any:
@@ -212,6 +212,11 @@ class WsProtocol(ServingProtocol):
             self._idle_frames, self._idle_frames_asked, self._idle_frames_since = 0, self._asked, now
         self._idle_frames += 1
         return self._idle_frames > MOST_IDLE_FRAMES
+
+    def _end_flood(self, reason: str) -> None:
+        """Say why and close our half. The peer's Close is not looked for: that would be to read the flood."""
+        self._fail_connection(POLICY_VIOLATION, reason)
+        self.dropConnection()
 
     def _look_again(self, asked: int, looks: int) -> None:
         seconds = self.factory.settings.idle_seconds / IDLE_LOOKS

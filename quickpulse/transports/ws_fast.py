@@ -5,7 +5,7 @@ from __future__ import annotations
 from autobahn.websocket.xormasker import create_xor_masker
 
 from quickpulse.transports.ws_connection import WsProtocol
-from quickpulse.transports.ws_serving import OPEN
+from quickpulse.transports.ws_serving import CLOSED, CLOSING, OPEN
 from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_plain_frames, unmask
 
 
@@ -35,9 +35,7 @@ class FastWsProtocol(WsProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take the frames of this read, and answer them."""
-        if self.state != OPEN:
-            if self._parts:  # our Close came before the rest of a frame: autobahn reads on to the peer's
-                self.data = self._with_parts(b"")
+        if self.state != OPEN and self.state != CLOSING:
             super().dataReceived(data)
             return
         self._counts.received_bytes += len(data)
@@ -54,7 +52,12 @@ class FastWsProtocol(WsProtocol):
             data, self.data = self.data + data, b""
         at = 0
         # The usual beginning of `_read` and of `_answer`, and mostly all there is, with fewer steps.
-        if self.current_frame is None and not self.inside_message and not self.autoPingTimeoutCall:
+        if (
+            self.state == OPEN
+            and self.current_frame is None
+            and not self.inside_message
+            and not self.autoPingTimeoutCall
+        ):
             requests, at = take_plain_frames(data, 0, self._most_bytes, _unmask_long)
             if at == len(data) and len(requests) <= self._slice and not self._gate.is_peer_slow:
                 self._serve(requests)
@@ -64,7 +67,7 @@ class FastWsProtocol(WsProtocol):
 
     def consumeData(self) -> None:
         """Go on with what is buffered."""
-        if self.state == OPEN and not self._is_waiting:
+        if (self.state == OPEN or self.state == CLOSING) and not self._is_waiting:
             data, self.data = self.data, b""
             self._read(data)
         else:
@@ -85,18 +88,16 @@ class FastWsProtocol(WsProtocol):
                     self._parts = [chunk[at:]]
                     break
             at = self._hand_over(chunk, at)
-            # With nothing new it must not be asked again: it would see the same fault a second time.
-            if at < end and (self._is_waiting or self.state != OPEN):
+            if self._is_waiting:
                 self.data += chunk[at:]
-                super().consumeData()
                 return
+            if self.state == CLOSED:
+                break
         self._answer()
 
     def _took(self, payloads: list[bytes]) -> None:
-        if self._requests:
+        if self.state == OPEN:  # else as in onMessage
             self._requests += payloads
-        else:
-            self._requests = payloads
         if self.autoPingTimeoutCall and self.autoPingRestartOnAnyTraffic:  # as autobahn does at each frame
             self._cancelAutoPingTimeoutCall()
 
@@ -110,7 +111,7 @@ class FastWsProtocol(WsProtocol):
         else:
             stop = min(len(chunk), at + self.current_frame.length - self.current_frame_masker.pointer())
         self.data += chunk[at:stop]
-        while not self._is_waiting and self.processData() and self.state != self.STATE_CLOSED:
+        while not self._is_waiting and self.processData() and self.state != CLOSED:
             pass
         return stop
 

@@ -354,6 +354,14 @@ class BoundTests(WsTestCase):
         self.assertEqual((frames[1000], close_of(frames), len(frames)), (OK, 1008, 1002))
         self.assertEqual(it.traffic.refused_total["flood"], 1)
         self.assertEqual(it.queue.dequeue_many(9), [b"a"])
+        self.assertEqual(it.transport.events[-1], "half-close")
+
+    def test_the_rest_of_a_flood_is_not_read(self) -> None:
+        """What comes after our Close is discarded as it is."""
+        it = self.talk().open()
+        it.say(client_frame(b"?", PING) * 1001)
+        it.protocol.processData = lambda: self.fail("it was read")
+        self.assertEqual(it.say(client_frame(b"?", PING) * 1000), b"")
 
     def test_pings_with_time_between_them_are_no_flood(self) -> None:
         """A thousand a second may go on for ever."""
