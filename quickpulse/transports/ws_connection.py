@@ -207,9 +207,9 @@ class WsProtocol(ServingProtocol):
 
     def _is_flood(self) -> bool:
         """Count a control frame; whether there were too many since the last message."""
-        now = self.factory.reactor.seconds()
-        if self._idle_frames_asked != self._asked or now - self._idle_frames_since > 1:
-            self._idle_frames, self._idle_frames_asked, self._idle_frames_since = 0, self._asked, now
+        now, asked = self.factory.reactor.seconds(), self._asked + len(self._requests)
+        if self._idle_frames_asked != asked or now - self._idle_frames_since > 1:
+            self._idle_frames, self._idle_frames_asked, self._idle_frames_since = 0, asked, now
         self._idle_frames += 1
         return self._idle_frames > MOST_IDLE_FRAMES
 

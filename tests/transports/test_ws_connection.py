@@ -375,6 +375,8 @@ class BoundTests(WsTestCase):
         it = self.talk().open()
         for _ in range(3):
             self.assertEqual(len(it.frames(client_frame(b"?", PING) * 600 + client_frame(b"a"))), 601)
+        it = self.talk(queue=MessageQueue(2000)).open()
+        self.assertEqual(len(it.frames((client_frame(b"?", PING) + client_frame(b"a")) * 1200)), 2400)
 
     def test_empty_fragments_are_bounded(self) -> None:
         """They bring a message no nearer to the limit of its length, but each is kept."""
