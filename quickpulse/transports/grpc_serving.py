@@ -98,6 +98,7 @@ class Serving:
         self._now = 0.0
         self._is_lost = False
         self._waiting_for = 0  # Deferreds that hold the reading
+        self._unseen_from: int | None = None  # position of answers that a peer may not have seen when it wrote last
         self._backlog: deque[ev.Event] = deque()
         self._postponed: deque[tuple[UnaryCall, bytes]] = deque()
         self._slice = FIRST_SLICE
@@ -112,6 +113,7 @@ class Serving:
             self._backlog.extend(events)
         else:
             self._serve(events)
+        self._unseen_from = None
 
     def lost(self) -> None:
         """The connection ended: forget all, and count what it took with it."""
@@ -201,7 +203,7 @@ class Serving:
         if event.is_ours:
             self.traffic.refused("bad_request")
         if isinstance(call, StreamingCall):
-            self.handed.confirm_of(call.under_way)
+            self.handed.confirm_of(call.under_way, self._unseen_from)
         if call is not None:
             self.traffic.undelivered(call.lost())
 
@@ -458,6 +460,8 @@ class Serving:
         self._waiting_for -= 1
         if self._waiting_for or self._is_lost:
             return
+        if self._unseen_from is None:
+            self._unseen_from = self.handed.written
         backlog, self._backlog = self._backlog, deque()
         self._serve(list(backlog))
         self.flush()

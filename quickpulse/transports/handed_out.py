@@ -61,11 +61,12 @@ class HandedOut:
     :param unacknowledged: bytes that were written and that the peer has not confirmed.
     """
 
-    __slots__ = ("_calls", "_recent", "_short", "_unacknowledged", "_written")
+    __slots__ = ("_calls", "_recent", "_short", "_unacknowledged", "written")
 
     def __init__(self, unacknowledged: Callable[[], int]) -> None:
         self._unacknowledged = unacknowledged
-        self._written = 0
+        self.written = 0
+        """Bytes, since the connection began."""
         self._short = UnderWay()
         self._calls: list[UnderWay] = []  # those with messages in the next write
         self._recent: deque[Sequence[int]] = deque(maxlen=RECENT_BATCHES)
@@ -91,25 +92,29 @@ class HandedOut:
         """The next write was done."""
         if len(self._short) >= UNCONFIRMED_WRITES:
             self.confirm()
-        self._written += size_bytes
+        self.written += size_bytes
         if self._short.next:
-            self._short.wrote(self._written)
+            self._short.wrote(self.written)
         if self._calls:
             for call in self._calls:
                 if len(call) >= RECENT_BATCHES:
                     self.confirm_of(call)
                 if call.next:
-                    call.wrote(self._written)
+                    call.wrote(self.written)
             self._calls.clear()
 
     def confirm(self) -> None:
         """Find out what has arrived."""
         if self._short:
-            self._short.confirm(self._written - self._unacknowledged())
+            self._short.confirm(self.written - self._unacknowledged())
 
-    def confirm_of(self, call: UnderWay) -> None:
-        """Find out what of one call has arrived."""
-        call.confirm(self._written - self._unacknowledged())
+    def confirm_of(self, call: UnderWay, most: int | None = None) -> None:
+        """Find out what of one call has arrived.
+
+        :param most: nothing behind this position counts, whatever the peer's kernel says.
+        """
+        arrived = self.written - self._unacknowledged()
+        call.confirm(arrived if most is None else min(arrived, most))
 
     def ended(self, call: UnderWay) -> None:
         """A streaming call is over in order: what it had under way stays to be confirmed."""

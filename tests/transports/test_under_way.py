@@ -380,6 +380,27 @@ class HoldTests(SynchronousTestCase):
         self.assertEqual(it.responses[1].status, 0)
         self.assertIn("half-close", it.transport.events)
 
+    def test_a_stream_that_was_cancelled_while_the_queue_was_at_it(self) -> None:
+        """Its reset could not be read: the answer came too late for it, also where its kernel has taken it."""
+        it = GrpcConversation("grpc_stream", queue=LateProvider()).open()
+        it.begin()
+        it.send(exchange(b"a"))
+        it.queue.answer()
+        it.read()
+        it.cancel()
+        self.assertEqual((it.queue.depth, it.undelivered), (0, 1))
+
+    def test_a_stream_that_is_cancelled_later(self) -> None:
+        """What it has said since it can have seen the answer: its kernel's word counts."""
+        it = GrpcConversation("grpc_stream", queue=LateProvider()).open()
+        it.begin()
+        it.send(exchange(b"a"))
+        it.queue.answer()
+        it.read()
+        it.window(10)
+        it.cancel()
+        self.assertEqual((it.queue.depth, it.undelivered), (0, 0))
+
     def test_a_drain_awaits_the_queue(self) -> None:
         """The connection closes behind the answer."""
         it = GrpcConversation(queue=LateProvider()).open()
