@@ -21,6 +21,7 @@ class Figures:
     to_stock, to_echo: ratios of rates, where there is such a server
     load_share, server_share: of a core
     server_microseconds: of processor time for each message
+    server_bytes: of memory that the server held at the end
     is_load_limited: the load had no time left while the server had
     """
 
@@ -33,6 +34,7 @@ class Figures:
     load_share: float
     server_share: float | None
     server_microseconds: float | None
+    server_bytes: float | None
     is_load_limited: bool
 
 
@@ -50,6 +52,7 @@ def figures(measured: Mapping[str, Sequence[Measurement]]) -> dict[str, Figures]
             load_share=median(each.load_share for each in runs),
             server_share=_median([each.server_share for each in runs]),
             server_microseconds=_median([each.server_microseconds for each in runs]),
+            server_bytes=_median([each.server_bytes for each in runs]),
             is_load_limited=_is_load_limited(runs),
         )
         for name, runs in measured.items()

@@ -34,6 +34,7 @@ class Measurement:
     server_share: and the server; None where unknown
     server_microseconds: of processor time for each message
     is_shared_core: whether both ran on one core
+    server_bytes: of memory that the server held at the end, its connections open; None where unknown
     """
 
     rate: float
@@ -41,6 +42,7 @@ class Measurement:
     server_share: float | None
     server_microseconds: float | None
     is_shared_core: bool
+    server_bytes: int | None = None
 
 
 def cores_for(row: Row, is_pinned: bool) -> tuple[int | None, int | None]:
@@ -75,6 +77,7 @@ def measurement(result: dict[str, Any], is_shared_core: bool) -> Measurement:
         server_share=None if server is None else server / seconds,
         server_microseconds=None if server is None else server / answered * 1e6,
         is_shared_core=is_shared_core,
+        server_bytes=result.get("server_bytes"),
     )
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from perf.load import calls, websocket
-from perf.load.clocks import server_clock
 from perf.load.link import Link
 from perf.load.loop import Timing, drive
 from perf.load.numbered import check_taken
+from perf.load.process_facts import resident_bytes, server_clock
 from perf.load.rows import Row
 
 FILL_IN_FLIGHT = 100
@@ -45,7 +45,8 @@ def run(job: Job) -> dict[str, Any]:
     """Does it. Raises LoadFaultError."""
     filled = _fill(job) if job.fill and job.row.prefill and not job.is_echo else 0
     with ExitStack() as opened:
-        return {**asdict(_measure(job, opened)), "filled": filled}
+        timing = _measure(job, opened)
+        return {**asdict(timing), "filled": filled, "server_bytes": resident_bytes(job.server_pid)}
 
 
 def _measure(job: Job, opened: ExitStack) -> Timing:

@@ -54,6 +54,7 @@ class Point:
     microseconds: of processor time that the server took for each message
     to_first: the same as a multiple of the first point's
     nanoseconds_a_byte: what each byte more than at the point before cost; None where the axis is another
+    bytes_each: of memory that each connection or queued message took, above the first point; None for payloads
     """
 
     at: int
@@ -61,16 +62,29 @@ class Point:
     microseconds: float | None
     to_first: float | None
     nanoseconds_a_byte: float | None
+    bytes_each: float | None
 
 
 def points(curve: Curve, measured: Sequence[Figures]) -> list[Point]:
     """The curve's arithmetic."""
-    made: list[Point] = []
     costs = [each.server_microseconds for each in measured]
+    held = [each.server_bytes for each in measured]
+    made = []
     for place, (at, each, cost) in enumerate(zip(curve.points, measured, costs, strict=True)):
-        a_byte = None
-        if curve.axis == "payload" and place and cost is not None and costs[place - 1] is not None:
-            a_byte = (cost - costs[place - 1]) * 1000 / (at - curve.points[place - 1])  # type: ignore[operator]
-        first = costs[0]
-        made.append(Point(at, each, cost, cost / first if cost is not None and first else None, a_byte))
+        before = max(place - 1, 0)
+        a_byte = _slope(at, cost, curve.points[before], costs[before]) if curve.axis == "payload" else None
+        made.append(
+            Point(
+                at=at,
+                figures=each,
+                microseconds=cost,
+                to_first=cost / costs[0] if cost is not None and costs[0] else None,
+                nanoseconds_a_byte=None if a_byte is None else a_byte * 1000,
+                bytes_each=None if curve.axis == "payload" else _slope(at, held[place], curve.points[0], held[0]),
+            )
+        )
     return made
+
+
+def _slope(at: int, value: float | None, other_at: int, other: float | None) -> float | None:
+    return None if value is None or other is None or at == other_at else (value - other) / (at - other_at)

@@ -31,7 +31,7 @@ def as_json(results: Mapping[Curve, Sequence[Point]], hardware: Hardware, option
 def _table(curve: Curve, points: Sequence[Point]) -> str:
     is_payload = curve.axis == "payload"
     columns = [AXES[curve.axis], "messages/s", "server CPU, us/message", "to the first", "server CPU", "load CPU"]
-    columns += ["MiB/s", "ns for each byte more"] if is_payload else []
+    columns += ["MiB/s", "ns for each byte more"] if is_payload else ["memory, MiB", "bytes for each more"]
     lines = [f"{curve.kind}:", "", _line([*columns, ""]), "|" + "--:|" * len(columns) + "---|"]
     for point in points:
         each = point.figures
@@ -45,6 +45,9 @@ def _table(curve: Curve, points: Sequence[Point]) -> str:
         ]
         if is_payload:
             cells += [f"{each.rate * point.at / 2**20:,.1f}", _number(point.nanoseconds_a_byte, ".2f")]
+        else:
+            held = None if each.server_bytes is None else each.server_bytes / 2**20
+            cells += [_number(held, ",.0f"), _number(point.bytes_each, ",.0f")]
         lines.append(_line([*cells, LIMITED if each.is_load_limited else ""]))
     return "\n".join([*lines, ""])
 

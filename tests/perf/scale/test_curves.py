@@ -9,9 +9,9 @@ from perf.compare.measure import Measurement
 from perf.scale.curves import Curve, points
 
 
-def cost(microseconds: float | None) -> Figures:
-    """Figures of a server that took so long for each message."""
-    return figures({"ours": [Measurement(1000.0, 0.5, 0.5, microseconds, False)]})["ours"]
+def cost(microseconds: float | None, held: int | None = None) -> Figures:
+    """Figures of a server that took so long for each message, and holds so many bytes."""
+    return figures({"ours": [Measurement(1000.0, 0.5, 0.5, microseconds, False, held)]})["ours"]
 
 
 class CurveTests(SynchronousTestCase):
@@ -32,3 +32,10 @@ class CurveTests(SynchronousTestCase):
         made = points(Curve("stream", "depth", (0, 1)), [cost(2.0), cost(None)])
         self.assertEqual([point.to_first for point in made], [1.0, None])
         self.assertEqual([point.nanoseconds_a_byte for point in made], [None, None])
+
+    def test_memory(self) -> None:
+        """What each connection or queued message takes, above the first point."""
+        made = points(Curve("stream", "idle", (10, 20, 110)), [cost(1.0, 5000), cost(1.0, 6000), cost(1.0, 25000)])
+        self.assertEqual([point.bytes_each for point in made], [None, 100.0, 200.0])
+        made = points(Curve("stream", "idle", (10, 20)), [cost(1.0, 5000), cost(1.0)])
+        self.assertEqual([point.bytes_each for point in made], [None, None])

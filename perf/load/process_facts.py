@@ -1,4 +1,4 @@
-"""The processor time of another process: the scheduler's nanoseconds where there are any, else ticks."""
+"""What the system knows of another process: its processor time, and the memory it holds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes(pid: int | None) -> int | None:
+    """Memory that the process holds now; None where that is not known."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, ValueError, IndexError):
+        return None
+
 
 def server_clock(pid: int | None) -> Callable[[], float | None]:
-    """Reads the seconds that the process has used so far, all its threads; None where that is not known."""
+    """Reads the seconds that the process has used so far, all its threads; None where that is not known.
+
+    They are the scheduler's, in nanoseconds, where it tells them, else ticks.
+    """
     if pid is None:
         return lambda: None
     process = Path(f"/proc/{pid}")
