@@ -74,7 +74,7 @@ class Response:
 
     def __init__(self) -> None:
         self.blocks: list[dict[str, str]] = []
-        self.body = b""
+        self.body = bytearray()
         self.is_ended = False
         self.reset: int | None = None
 
@@ -92,12 +92,14 @@ class Response:
     @property
     def messages(self) -> list[bytes]:
         """The whole messages in the body."""
-        found, data = [], self.body
-        while len(data) >= 5 and len(data) >= 5 + int.from_bytes(data[1:5], "big"):
-            assert data[0] == 0, "compressed"
-            size = int.from_bytes(data[1:5], "big")
-            found.append(data[5 : 5 + size])
-            data = data[5 + size :]
+        found, at, data = [], 0, self.body
+        while len(data) - at >= 5:
+            end = at + 5 + int.from_bytes(data[at + 1 : at + 5], "big")
+            if end > len(data):
+                break
+            assert data[at] == 0, "compressed"
+            found.append(bytes(data[at + 5 : end]))
+            at = end
         return found
 
     @property

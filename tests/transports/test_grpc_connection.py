@@ -254,11 +254,13 @@ class BoundTests(SynchronousTestCase):
         it.send(exchange(b"b"), end=True)
         self.assertEqual((fourth.payloads, fourth.status), ([b"b"], 0))
 
-    def test_complete_requests_need_no_stream(self) -> None:
-        """Any number of unary requests in one read is served."""
-        it = GrpcConversation(max_streams=2).open()
-        it.say(b"".join(it.request(PRODUCE, produce(b"%d" % n)) for n in range(50)))
-        self.assertEqual([response.status for response in it.responses.values()], [0] * 50)
+    def test_complete_requests_count_as_well(self) -> None:
+        """Those of one read are open together, as none has its answer when the next one comes; not those of two."""
+        it = GrpcConversation(max_streams=20).open()
+        for _ in range(3):
+            it.say(b"".join(it.request(PRODUCE, produce(b"a")) for _ in range(20)))
+        self.assertEqual([response.status for response in it.responses.values()], [0] * 60)
+        self.assertEqual((it.queue.depth, it.refused["too_many_streams"]), (60, 0))
 
     def test_long_metadata(self) -> None:
         """RESOURCE_EXHAUSTED for the call, which names the option; the connection lives."""
