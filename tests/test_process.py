@@ -185,7 +185,9 @@ class RefusalTests(ProcessTestCase):
 
     def test_grpc_on_another_reactor(self) -> None:
         """The user's choice of the reactor is respected, so gRPC cannot start on epoll."""
-        self.assert_refused("asyncio", arguments=("--mode", "grpc", *FREE_PORTS), reactor="epoll")
+        self.assert_refused(
+            "asyncio", arguments=("--mode", "grpc", "--grpc-server", "grpcio", *FREE_PORTS), reactor="epoll"
+        )
 
 
 class ForegroundTests(ProcessTestCase):
