@@ -55,6 +55,9 @@ RESPONSE_HEAD = _STATUS_200 + _CONTENT_TYPE + _ENCODINGS
 
 OK_TRAILERS = literal(b"grpc-status", b"0")
 
+MAX_MESSAGE_CHARS = 1000
+"""Of a status message; more is cut off. Coded, that many fit into one frame that every peer takes."""
+
 
 def percent_encoded(message: str) -> bytes:
     """A status message as it goes into a field: printable ASCII but for `%`, all else as %XX of its UTF-8."""
@@ -66,7 +69,9 @@ def percent_encoded(message: str) -> bytes:
 
 def trailers(error: RpcError) -> bytes:
     """The block that ends a call with an error after its answer has begun."""
-    return literal(b"grpc-status", b"%d" % error.status) + literal(b"grpc-message", percent_encoded(error.message))
+    return literal(b"grpc-status", b"%d" % error.status) + literal(
+        b"grpc-message", percent_encoded(error.message[:MAX_MESSAGE_CHARS])
+    )
 
 
 def only_trailers(error: RpcError) -> Answer:

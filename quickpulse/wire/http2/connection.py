@@ -15,6 +15,8 @@ from enum import Enum
 from typing import Any
 
 from quickpulse.wire.http2 import events as ev
+from quickpulse.wire.http2.answers import Answer as Answer
+from quickpulse.wire.http2.answers import Envelope as Envelope
 from quickpulse.wire.http2.errors import ConnectionFault, ErrorCode, StreamFault
 from quickpulse.wire.http2.fields import (
     Field,
@@ -55,7 +57,7 @@ from quickpulse.wire.http2.frames import (
     settings_frame,
     window_update_frame,
 )
-from quickpulse.wire.http2.hpacking import BlockReader, Known
+from quickpulse.wire.http2.hpacking import TABLE_BYTES, BlockReader, Known
 from quickpulse.wire.http2.streams import Input, State, Stream
 
 DEFAULT_WINDOW = 65_535
@@ -64,8 +66,18 @@ DEFAULT_WINDOW = 65_535
 STREAM_WINDOW = 1024 * 1024
 """What a client may send on one stream before it is read: one message of the default limit."""
 
-RECENT_RESETS = 256
-"""Streams whose end by us is remembered: what the peer had sent by then is no fault of its."""
+RECENT_RESETS = 1024
+"""Streams whose end by us is remembered: what the peer had sent by then is no fault of its. As many as a client may
+have open by default, so that all of them can be reset at once."""
+
+EARLY_UPDATES = 1024
+"""Requests without a stream of which a wider window is remembered, until they are answered."""
+
+MAX_SETTINGS = 64
+"""Values of one SETTINGS frame; there are six of meaning."""
+
+_EMPTY_TABLE = b"\x20"
+"""A change of HPACK's dynamic table to no bytes (RFC 7541, section 6.3). Our blocks do not use it."""
 
 
 class Setting:
@@ -84,67 +96,6 @@ class Role(Enum):
 
     CLIENT = "client"
     SERVER = "server"
-
-
-class Answer:
-    """A response that is the same for many streams, cut where the stream's number goes.
-
-    :param head: the block of its fields.
-    :param body: its DATA; may be empty.
-    :param tail: the block of its trailers; may be empty. What comes last ends the stream.
-    """
-
-    __slots__ = ("body", "head", "parts", "tail")
-
-    def __init__(self, head: bytes, body: bytes, tail: bytes) -> None:
-        self.head, self.body, self.tail = head, body, tail
-        self.parts = _cut_at_stream([(HEADERS, head), (DATA, body), (HEADERS, tail)])
-        """To be joined by the stream's number as four bytes."""
-
-
-class Envelope:
-    """A response of which only the body differs, cut where the stream's number goes.
-
-    :param head: the block of its fields.
-    :param tail: the block of its trailers.
-    """
-
-    __slots__ = ("after_body", "before_body", "first", "head", "tail")
-
-    def __init__(self, head: bytes, tail: bytes) -> None:
-        self.head, self.tail = head, tail
-        self.first, headed, after, _ = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
-        self.before_body = _Heads(headed[:-5])
-        self.after_body = after[1:]
-
-
-class _Heads(dict[int, bytes]):
-    """Size of a body -> what goes before its stream's number. Filled as it is asked for, for short ones."""
-
-    def __init__(self, before: bytes) -> None:
-        self._before = before
-
-    def __missing__(self, size: int) -> bytes:
-        head = self._before + HEAD.pack(size << 8, 0, 0)[:5]
-        if size < _MAX_KEPT_SIZE:
-            self[size] = head
-        return head
-
-
-_MAX_KEPT_SIZE = 1024
-"""Bodies from here on are long enough that their head may be made each time."""
-
-
-def _cut_at_stream(frames: list[tuple[int, bytes]]) -> tuple[bytes, ...]:
-    """Frames as bytes, without the stream's number: what lies between its places."""
-    frames = [(kind, payload) for at, (kind, payload) in enumerate(frames) if payload or not at]
-    parts = [b""]
-    for at, (kind, payload) in enumerate(frames):
-        flags = END_HEADERS if kind == HEADERS else 0
-        flags |= END_STREAM if at == len(frames) - 1 else 0
-        parts[-1] += HEAD.pack(len(payload) << 8 | kind, flags, 0)[:5]
-        parts.append(payload)
-    return tuple(parts)
 
 
 class Connection:
@@ -192,6 +143,9 @@ class Connection:
         self._blocked: OrderedDict[int, Stream] = OrderedDict()  # streams with pending bytes and a window of their own
         self._block: tuple[int, int, list[bytes]] | None = None  # a header block that goes on: stream, flags, parts
         self._recent_resets: OrderedDict[int, None] = OrderedDict()
+        self._early_updates: OrderedDict[int, int] = OrderedDict()  # room for answers to requests without a stream
+        self._late_resets: dict[int, None] = {}  # RST_STREAM of this read for what has no stream
+        self._block_prefix = b""  # what the next block of ours begins with
         self._last_peer_id = 0  # the highest that the peer has opened
         self._last_id = 0  # the highest of ours
         self._served_id = MAX_STREAM_ID if role is Role.SERVER else 0  # the highest that we serve, by our GOAWAY
@@ -224,8 +178,13 @@ class Connection:
                 if self._fresh:
                     self._open_fresh()
             self._rest = self._data[self._at :]
-            self._return_room()
+            requests = self._return_room()
+            if self._late_resets:
+                self._withdraw()
+            if requests + len(self.streams) > self._max_streams:
+                self._refuse_excess()
         except ConnectionFault as fault:
+            self._withdraw()
             self.fail(fault.code, fault.reason)
         self._data = b""
         return events
@@ -300,7 +259,8 @@ class Connection:
 
     def adopt(self, stream_id: int) -> Stream:
         """Give a request that lay complete in one read a stream, because it is answered later."""
-        stream = self.streams[stream_id] = Stream(stream_id, self._peer_window, 0)
+        room = self._peer_window + self._early_updates.pop(stream_id, 0)
+        stream = self.streams[stream_id] = Stream(stream_id, min(room, MAX_WINDOW), 0)
         stream.state = State.HALF_CLOSED_REMOTE
         return stream
 
@@ -332,8 +292,12 @@ class Connection:
         """For a client: a new stream with this block of request fields.
 
         :param end: there is no body.
+        :raises ValueError: all numbers of streams are used up; another connection has new ones.
         """
-        self._last_id = stream_id = self._last_id + 2 if self._last_id else 1
+        stream_id = self._last_id + 2 if self._last_id else 1
+        if stream_id > MAX_STREAM_ID:
+            raise ValueError("no stream is left on this connection")
+        self._last_id = stream_id
         stream = self.streams[stream_id] = Stream(stream_id, self._peer_window, STREAM_WINDOW)
         self._send_block(stream_id, block, END_STREAM if end else 0)
         if end:
@@ -364,19 +328,20 @@ class Connection:
 
     def announce_shutdown(self) -> None:
         """The first of two GOAWAYs: say that no new stream should come; those on their way are still served."""
-        self._out.append(goaway_frame(MAX_STREAM_ID, ErrorCode.NO_ERROR))
+        if not self.is_shut_down:
+            self._out.append(goaway_frame(MAX_STREAM_ID, ErrorCode.NO_ERROR))
 
     def shut_down(self) -> None:
         """The second: what comes from now on is not served, and may be tried elsewhere."""
         self.is_shut_down = True
-        self._served_id = self._last_peer_id
-        self._out.append(goaway_frame(self._last_peer_id, ErrorCode.NO_ERROR))
+        self._served_id = min(self._served_id, self._last_peer_id)  # what was said once cannot be taken back
+        self._out.append(goaway_frame(self._served_id, ErrorCode.NO_ERROR))
 
     def fail(self, code: ErrorCode, reason: str) -> None:
         """End the connection with GOAWAY; the last event of it is `Failed`."""
         self.is_failed = True
         self._rest = b""
-        last = min(self._last_peer_id, self._served_id) if self.role is Role.SERVER else self._last_peer_id
+        last = min(self._last_peer_id, self._served_id)
         self._out.append(goaway_frame(last, code, reason.encode()))
         self._events.append(ev.Failed(code, reason))
 
@@ -481,16 +446,18 @@ class Connection:
             self._floods.passes("unknown frame", self._now)
             return
         least, most, place = _FORMS[kind]
-        if not least <= len(payload) <= most:
-            if kind == PRIORITY:
-                raise StreamFault(stream_id, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong length")
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"frame of type {kind} with {len(payload)} bytes")
         if place is not None and place is not bool(stream_id):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"frame of type {kind} on stream {stream_id}")
+        if not least <= len(payload) <= most:
+            reason = f"frame of type {kind} with {len(payload)} bytes"
+            if kind == PRIORITY and stream_id in self.streams:
+                raise StreamFault(stream_id, ErrorCode.FRAME_SIZE_ERROR, reason)
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, reason)
         _HANDLERS[kind](self, flags, stream_id, payload)
 
     def _fault(self, fault: StreamFault) -> None:
-        """End a stream for its peer's fault."""
+        """End a stream for its peer's fault. That is work for nothing too, and counts as the peer's own resets do."""
+        self._floods.passes("reset", self._now)
         self._out.append(rst_stream_frame(fault.stream_id, fault.code))
         self._remember_reset(fault.stream_id)
         stream = self.streams.get(fault.stream_id)
@@ -524,6 +491,7 @@ class Connection:
             self._events.append(event)
         elif not flags & END_STREAM:
             self._floods.passes("empty frame", self._now)
+            self._return_stream_room(stream)  # of the padding: no event stands for it
         if flags & END_STREAM:
             self._end_remote(stream)
         elif stream.content_left is not None and stream.content_left < 0:
@@ -536,7 +504,7 @@ class Connection:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
             depends, block = block[:_PRIORITY_BYTES], block[_PRIORITY_BYTES:]
             if read_number(depends[:4]) & MAX_STREAM_ID == stream_id:
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that depends on itself")
+                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, _OWN_PARENT)
         if flags & END_HEADERS:
             self._on_block(flags, stream_id, block)
         else:
@@ -573,10 +541,7 @@ class Connection:
             if self._is_unserved(stream_id):
                 return
             if len(self.streams) >= self._max_streams:
-                self._floods.passes("refused stream", self._now)
-                self._out.append(rst_stream_frame(stream_id, ErrorCode.REFUSED_STREAM))
-                self._remember_reset(stream_id)
-                self._events.append(ev.Refused("too_many_streams"))
+                self._refuse(stream_id)
                 return
             stream = self._open_request(stream_id, known, volatile)
             if flags & END_STREAM:
@@ -594,6 +559,8 @@ class Connection:
                     stream.content_left = length
                     if length is None:
                         self._receiving[stream.id] = stream
+                elif ended or status == _SWITCHING_PROTOCOLS:
+                    raise MalformedFields("an informational response that ends the stream, or switches protocols")
                 self._events.append(ev.Fields(stream, fields, ended))
             else:
                 check_trailers(fields)
@@ -608,7 +575,9 @@ class Connection:
     def _on_priority(self, _flags: int, stream_id: int, payload: bytes) -> None:
         self._floods.passes("priority", self._now)
         if read_number(payload[:4]) & MAX_STREAM_ID == stream_id:
-            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "a stream that depends on itself")
+            if stream_id in self.streams:
+                raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, _OWN_PARENT)
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, _OWN_PARENT)  # RST_STREAM is not for streams that are idle
 
     def _on_rst_stream(self, _flags: int, stream_id: int, payload: bytes) -> None:
         self._require_not_idle(stream_id, "RST_STREAM")
@@ -617,21 +586,26 @@ class Connection:
         if stream is not None:
             self._forget(stream, Input.RESET)
             self._events.append(ev.Reset(stream, read_number(payload)))
-        elif not (self._withdraw(stream_id) or stream_id in self._recent_resets or self._is_unserved(stream_id)):
-            self._events.append(ev.ResetAfterEnd(stream_id))
+        elif stream_id not in self._recent_resets and not self._is_unserved(stream_id):
+            self._late_resets[stream_id] = None
 
     def _on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
+        if self._has_settings:
+            self._floods.passes("settings", self._now)
         if flags & ACK:
             if payload:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with settings")
             return
         if len(payload) % 6:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a broken length")
-        if self._has_settings:
-            self._floods.passes("settings", self._now)
+        if len(payload) > 6 * MAX_SETTINGS:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"more than {MAX_SETTINGS} settings at once")
         self._has_settings = True
+        before = self._peer_window
         for identifier, value in read_settings(payload):
             self._apply(identifier, value)
+        if self._peer_window != before:
+            self._widen(self._peer_window - before)
         self._out.append(frame(SETTINGS, ACK, 0))
 
     def _on_push_promise(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
@@ -662,6 +636,7 @@ class Connection:
         self._require_not_idle(stream_id, "WINDOW_UPDATE")
         stream = self.streams.get(stream_id)
         if stream is None:
+            self._update_early(stream_id, increment)
             return
         if not increment:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
@@ -733,15 +708,52 @@ class Connection:
         self._receiving.pop(stream.id, None)
         self._blocked.pop(stream.id, None)
 
-    def _withdraw(self, stream_id: int) -> bool:
-        """Take a request that lay complete in this same read back out of the events: it was cancelled."""
+    def _withdraw(self) -> None:
+        """Take requests that were cancelled in the read that brought them back out of the events."""
+        late, self._late_resets = self._late_resets, {}
         for event in self._events:
-            if isinstance(event, ev.Requests) and stream_id in event.stream_ids:
-                at = event.stream_ids.index(stream_id)
-                for column in (event.stream_ids, event.bodies, event.volatiles or []):
-                    del column[at : at + 1]
-                return True
-        return False
+            if isinstance(event, ev.Requests) and not late.keys().isdisjoint(event.stream_ids):
+                kept = [at for at, stream_id in enumerate(event.stream_ids) if stream_id not in late]
+                for stream_id in event.stream_ids:
+                    late.pop(stream_id, None)
+                event.keep(kept)
+        self._drop_empty_runs()
+        self._events.extend(map(ev.ResetAfterEnd, late))
+
+    def _refuse_excess(self) -> None:
+        """Refuse of this read's requests, the last first, what is over the limit of streams.
+
+        They have no stream, but no answer either when the next of them comes: they count as open.
+        """
+        room = self._max_streams - len(self.streams)
+        refused: list[int] = []
+        for event in self._events:
+            if isinstance(event, ev.Requests):
+                count = len(event.stream_ids)
+                if count > room:
+                    refused += event.stream_ids[max(room, 0) :]
+                    event.keep(range(max(room, 0)))
+                room -= count
+        self._drop_empty_runs()
+        for stream_id in refused:
+            self._refuse(stream_id)
+
+    def _drop_empty_runs(self) -> None:
+        self._events[:] = [event for event in self._events if not isinstance(event, ev.Requests) or event.stream_ids]
+
+    def _refuse(self, stream_id: int) -> None:
+        """Refuse a request that is over the limit of streams; the client may try it again."""
+        self._floods.passes("refused stream", self._now)
+        self._out.append(rst_stream_frame(stream_id, ErrorCode.REFUSED_STREAM))
+        self._remember_reset(stream_id)
+        self._events.append(ev.Refused("too_many_streams"))
+
+    def _update_early(self, stream_id: int, increment: int) -> None:
+        """Remember room on what has no stream: a request that lay complete in a read, and is answered later."""
+        room = self._early_updates.pop(stream_id, 0) + increment
+        self._early_updates[stream_id] = min(room, MAX_WINDOW)
+        if len(self._early_updates) > EARLY_UPDATES:
+            self._early_updates.popitem(last=False)
 
     def _require_not_idle(self, stream_id: int, what: str) -> None:
         ours = (stream_id & 1) == (self.role is Role.CLIENT)
@@ -773,25 +785,37 @@ class Connection:
         elif identifier == Setting.INITIAL_WINDOW_SIZE:
             if value > MAX_WINDOW:
                 raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, f"INITIAL_WINDOW_SIZE is {value}")
-            change, self._peer_window = value - self._peer_window, value
-            for stream in self.streams.values():
-                stream.send_window += change
-                if stream.send_window > MAX_WINDOW:
-                    raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window overflows")
-            self._send_blocked()
+            self._peer_window = value
+        elif identifier == Setting.HEADER_TABLE_SIZE and value < TABLE_BYTES:
+            self._block_prefix = _EMPTY_TABLE  # the peer must hear that we keep to it (RFC 7541, section 4.2)
+
+    def _widen(self, change: int) -> None:
+        """The peer's windows of all streams change, by less than nothing it may be."""
+        for stream in self.streams.values():
+            stream.send_window += change
+            if stream.send_window > MAX_WINDOW:
+                raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window overflows")
+        self._send_blocked()
 
     # ---- windows and sending ----
 
-    def _return_room(self) -> None:
-        """Give the peer room for what was taken; in few frames, each time half of a window is used up."""
+    def _return_room(self) -> int:
+        """Give the peer room for what was taken; in few frames, each time half of a window is used up.
+
+        :returns: how many requests are in the events, which it goes through anyway.
+        """
         if self._unreturned > self._window:
             raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more than the connection's window")
         if self._unreturned >= self._window // 2:
             self._out.append(window_update_frame(0, self._unreturned))
             self._unreturned = 0
+        requests = 0
         for event in self._events:
-            if type(event) is ev.Data:
+            if type(event) is ev.Requests:
+                requests += len(event.stream_ids)
+            elif type(event) is ev.Data:
                 self._return_stream_room(event.stream)
+        return requests
 
     def _return_stream_room(self, stream: Stream) -> None:
         """Give a stream's peer room; one that goes on after the whole answer is told to stop, once its window is used.
@@ -812,10 +836,13 @@ class Connection:
             and size <= self._peer_window
             and size <= self._peer_frame_size
             and not self._blocked
+            and not self._block_prefix
         )
 
     def _send_block(self, stream_id: int, block: bytes, flags: int) -> None:
         most = self._peer_frame_size
+        if self._block_prefix:
+            block, self._block_prefix = self._block_prefix + block, b""
         if len(block) <= most:
             self._out.append(frame(HEADERS, flags | END_HEADERS, stream_id, block))
             return
@@ -888,10 +915,15 @@ _TOO_LONG = (LEAST_MAX_FRAME_SIZE + 1) << 8
 
 _WRONG_LENGTH = "the body is not as long as content-length says"
 
+_OWN_PARENT = "a stream that depends on itself"
+
 _PRIORITY_BYTES = 5
 
 _FINAL_STATUS = 200
 """Statuses below are informational, and the response is still to come."""
+
+_SWITCHING_PROTOCOLS = 101
+"""HTTP/2 has no such thing (RFC 9113, section 8.6)."""
 
 _MAX_BLOCK_PARTS = 64
 """Frames of one header block: 64 of the least size that is sensible hold more than the limit of bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ class Requests:
         self.stream_ids: list[int] = []
         self.bodies: list[bytes] = []
         self.volatiles = volatiles
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Leave those at these places."""
+        self.stream_ids = [self.stream_ids[at] for at in places]
+        self.bodies = [self.bodies[at] for at in places]
+        if self.volatiles is not None:
+            self.volatiles = [self.volatiles[at] for at in places]
 
 
 class Opened:
@@ -102,7 +110,7 @@ class Reset:
 
 
 class ResetAfterEnd:
-    """RST_STREAM for a stream that was over for us: its answer may not have been read.
+    """RST_STREAM for a stream that was over for us: its answer may not have been read. Comes at the end of a read.
 
     :ivar stream_id: whose.
     """

@@ -18,7 +18,7 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.table import HeaderTable
 
 from quickpulse.wire.http2.errors import ConnectionFault, ErrorCode
-from quickpulse.wire.http2.fields import Field
+from quickpulse.wire.http2.fields import Field, MalformedFields, list_size
 from quickpulse.wire.http2.huffman import decode_huffman
 
 TABLE_BYTES = 4096
@@ -29,6 +29,9 @@ MAX_REMEMBERED = 128
 
 MAX_REMEMBERED_BYTES = 512
 """Longer blocks are decoded each time, so that what is remembered stays small."""
+
+_VOLATILE_BYTES = 2 * MAX_REMEMBERED_BYTES
+"""A volatile field in such a block is shorter, Huffman-coded or not, with what a field counts beside its bytes."""
 
 STATIC_ENTRIES = 61
 _FIRST_DYNAMIC = STATIC_ENTRIES + 1
@@ -67,7 +70,8 @@ class BlockReader:
 
     :param max_list_bytes: from a field list of four times this size on the connection cannot go on; up to there the
         interpreter decides.
-    :param interpret: fields to `Known`; not asked again for fields that it has seen. It may raise, and is asked again.
+    :param interpret: fields to `Known`; not asked again for fields that it has seen. It may raise MalformedFields, and
+        is asked again. The meaning must not depend on the volatile field, nor on the list's size if that is allowed.
     :param volatile: the name of the field that differs in each request.
     """
 
@@ -82,6 +86,7 @@ class BlockReader:
         self._decoder = Decoder(max_header_list_size=4 * max_list_bytes)
         self._table = self._decoder.header_table = _Table()
         self._interpret = interpret
+        self._most_bytes = max_list_bytes - _VOLATILE_BYTES
         self._volatile = volatile
         self._volatile_names = _literal_forms(volatile) if volatile else ()
         self._by_entries: dict[tuple[int, ...], Known] = {}
@@ -116,16 +121,21 @@ class BlockReader:
         before, size = self._table.inserted, self._table.maxsize
         known = self._interpret(self.decode(block))
         if self._table.inserted == before and self._table.maxsize == size and len(block) <= MAX_REMEMBERED_BYTES:
-            if len(self.known) >= MAX_REMEMBERED:
-                self.known.clear()
-            self.known[block] = known
+            self._remember(block, known)
         return known, known.volatile
 
-    def _by_index(self, block: bytes) -> tuple[Known, bytes | None] | None:
-        """The meaning of a block of indexes with, at its end, at most the volatile field; None for any other form.
+    def _remember(self, block: bytes, known: Known) -> None:
+        if len(self.known) >= MAX_REMEMBERED:
+            self.known.clear()
+        self.known[block] = known
 
-        Nothing is changed before the whole form is certain.
+    def _by_index(self, block: bytes) -> tuple[Known, bytes | None] | None:
+        """The meaning of a block of indexes with, at its end, at most the volatile field; None for anything else.
+
+        Nothing is changed before the whole form is certain, and what is wrong is left to the library: it says how.
         """
+        if len(block) > MAX_REMEMBERED_BYTES:
+            return None
         inserted, entries = self._table.inserted, len(self._table.dynamic_entries)
         at, size, numbers = 0, len(block), []
         while at < size and block[at] & 0x80:
@@ -156,13 +166,19 @@ class BlockReader:
             if length & 0x80:
                 try:
                     value = decode_huffman(value)
-                except HPACKError as error:
-                    raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"header block: {error}") from None
-        known = self._of_entries(tuple(numbers))
-        if enters and value is not None:
+                except HPACKError:
+                    return None
+            if not value.isalnum():  # it might not be allowed in a field
+                return None
+        known = self._by_entries.get(key := tuple(numbers)) or self._of_entries(key)
+        if known is None:
+            return None
+        if value is None:
+            self._remember(block, known)
+        elif enters:
             self._table.add(self._volatile, value)
             self.known.clear()
-        return known, known.volatile if value is None else value
+        return known, value if known.volatile is None else known.volatile
 
     def _after_volatile_name(self, block: bytes, at: int, enters: bool) -> int:
         """Where the value of the volatile field begins, whose form begins at `at`; 0 if it is another field."""
@@ -184,16 +200,19 @@ class BlockReader:
         entries = self._table.dynamic_entries
         return at if 0 <= entry < len(entries) and entries[entry][0] == self._volatile else 0
 
-    def _of_entries(self, numbers: tuple[int, ...]) -> Known:
-        known = self._by_entries.get(numbers)
-        if known is None:
-            table = self._table
-            known = self._interpret(
-                [table.get_by_index(n if n > 0 else n + table.inserted + _FIRST_DYNAMIC) for n in numbers]
-            )
-            if len(self._by_entries) >= MAX_REMEMBERED:
-                self._by_entries.clear()
-            self._by_entries[numbers] = known
+    def _of_entries(self, numbers: tuple[int, ...]) -> Known | None:
+        """What these entries mean together; None where they are malformed, or nearly too many."""
+        table = self._table
+        fields = [table.get_by_index(n if n > 0 else n + table.inserted + _FIRST_DYNAMIC) for n in numbers]
+        if list_size(fields) > self._most_bytes:
+            return None
+        try:
+            known = self._interpret(fields)
+        except MalformedFields:
+            return None
+        if len(self._by_entries) >= MAX_REMEMBERED:
+            self._by_entries.clear()
+        self._by_entries[numbers] = known
         return known
 
 

@@ -6,7 +6,10 @@ from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import HUFFMAN_COMPLETE, HUFFMAN_EMIT_SYMBOL, HUFFMAN_FAIL, HUFFMAN_TABLE
 
 _steps: dict[int, tuple[int, bytes, bool]] = {}
-"""(state << 8 | byte) -> next state, what it emits, whether the string may end here. Filled as it is asked for."""
+"""(state << 8 | byte) -> next state, what it emits, whether the string may end here. Filled as it is asked for.
+
+One for the process. A peer can fill it: there are 256 states, so that it never has more than 65,536 entries, about
+16 MB."""
 
 
 def decode_huffman(data: bytes) -> bytes:

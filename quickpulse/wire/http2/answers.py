@@ -1,0 +1,66 @@
+"""Responses that are the same for many streams, as bytes made once and cut where the stream's number goes."""
+
+from __future__ import annotations
+
+from quickpulse.wire.http2.frames import DATA, END_HEADERS, END_STREAM, HEAD, HEADERS
+
+
+class Answer:
+    """A response that is the same for many streams, cut where the stream's number goes.
+
+    :param head: the block of its fields.
+    :param body: its DATA; may be empty.
+    :param tail: the block of its trailers; may be empty. What comes last ends the stream.
+    """
+
+    __slots__ = ("body", "head", "parts", "tail")
+
+    def __init__(self, head: bytes, body: bytes, tail: bytes) -> None:
+        self.head, self.body, self.tail = head, body, tail
+        self.parts = _cut_at_stream([(HEADERS, head), (DATA, body), (HEADERS, tail)])
+        """To be joined by the stream's number as four bytes."""
+
+
+class Envelope:
+    """A response of which only the body differs, cut where the stream's number goes.
+
+    :param head: the block of its fields.
+    :param tail: the block of its trailers.
+    """
+
+    __slots__ = ("after_body", "before_body", "first", "head", "tail")
+
+    def __init__(self, head: bytes, tail: bytes) -> None:
+        self.head, self.tail = head, tail
+        self.first, headed, after, _ = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
+        self.before_body = _Heads(headed[:-5])
+        self.after_body = after[1:]
+
+
+class _Heads(dict[int, bytes]):
+    """Size of a body -> what goes before its stream's number. Filled as it is asked for, for short ones."""
+
+    def __init__(self, before: bytes) -> None:
+        self._before = before
+
+    def __missing__(self, size: int) -> bytes:
+        head = self._before + HEAD.pack(size << 8, 0, 0)[:5]
+        if size < _MAX_KEPT_SIZE:
+            self[size] = head
+        return head
+
+
+_MAX_KEPT_SIZE = 1024
+"""Bodies from here on are long enough that their head may be made each time."""
+
+
+def _cut_at_stream(frames: list[tuple[int, bytes]]) -> tuple[bytes, ...]:
+    """Frames as bytes, without the stream's number: what lies between its places."""
+    frames = [(kind, payload) for at, (kind, payload) in enumerate(frames) if payload or not at]
+    parts = [b""]
+    for at, (kind, payload) in enumerate(frames):
+        flags = END_HEADERS if kind == HEADERS else 0
+        flags |= END_STREAM if at == len(frames) - 1 else 0
+        parts[-1] += HEAD.pack(len(payload) << 8 | kind, flags, 0)[:5]
+        parts.append(payload)
+    return tuple(parts)
