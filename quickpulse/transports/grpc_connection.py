@@ -72,6 +72,7 @@ class GrpcConnection(Protocol):
         self._handed = HandedOut(lambda: unacknowledged_bytes(self.transport))
         self._serving = Serving(self, self._http2, self._handed, self._reactor, self._traffic, settings)
         self._opening: bytes | None = b""  # what came of the preface; None once it is there
+        self._is_beginning = True
         self._is_lost = self._is_over = False
         self._last_received = 0.0
         self._timer: IDelayedCall | None = None
@@ -100,6 +101,9 @@ class GrpcConnection(Protocol):
                 return
         self._last_received = now = self._reactor.seconds()
         self._serving.receive(data, now)
+        if self._is_beginning and self._http2.is_established:
+            self._is_beginning = False
+            self._look_later()
         self.flush()
 
     def flush(self) -> None:
@@ -175,7 +179,6 @@ class GrpcConnection(Protocol):
             self.transport.write(_HTTP1_ANSWER)
             self._close()
             return b""
-        self._look_later()
         return opening
 
     def _never_began(self) -> None:

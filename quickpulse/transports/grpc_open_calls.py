@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod
 from quickpulse.transports.handed_out import UnderWay
-from quickpulse.wire.grpc.framing import MessageReader, framed
+from quickpulse.wire.grpc.framing import NOT_ONE_MESSAGE, MessageReader, framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers
 from quickpulse.wire.http2.connection import Answer
@@ -45,9 +45,15 @@ class OpenCall:
         self.call = call
         self.reader = MessageReader(serving.settings.max_message_bytes, call.is_compressed)
         self.is_over = False
+        self._accounted = 0
         self._deadline: IDelayedCall | None = None
         if seconds is not None:
             self._deadline = serving.reactor.callLater(seconds, self._expire)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether nobody would get an answer: it is over, or was reset, which is still to be told."""
+        return self.is_over or self.stream.is_gone
 
     def seconds_left(self) -> float | None:
         """Until the deadline; None where there is none."""
@@ -61,15 +67,25 @@ class OpenCall:
 
     def feed(self, chunks: list[bytes]) -> None:
         """More of the body."""
+        reader = self.reader
         try:
-            messages = self.reader.feed(chunks)
+            messages = reader.feed(chunks)
         except RpcError as error:
-            too_large = error.status is Status.RESOURCE_EXHAUSTED
-            self.serving.traffic.refused("message_too_large" if too_large else "bad_request")
-            self.fail(error)
+            self.refuse(error)
             return
         if messages:
             self.take(messages)
+        if reader.fault is not None and not self.is_over:
+            self.refuse(reader.fault)
+        elif reader.is_unfinished and not self.is_over:
+            self.serving.hold()
+            self.serving.reactor.callLater(0, self._feed_on)
+
+    def refuse(self, error: RpcError) -> None:
+        """End the call for its peer's fault."""
+        too_large = error.status is Status.RESOURCE_EXHAUSTED
+        self.serving.traffic.refused("message_too_large" if too_large else "bad_request")
+        self.fail(error)
 
     def take(self, messages: list[bytes]) -> None:
         """Complete messages came."""
@@ -87,6 +103,7 @@ class OpenCall:
         """The call is over; nothing more is sent, and nothing kept."""
         self.is_over = True
         self.reader.clear()
+        self.account()
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
 
@@ -95,10 +112,20 @@ class OpenCall:
         self.over()
         return 0
 
-    @property
-    def buffered_bytes(self) -> int:
-        """What it holds of the peer's."""
+    def account(self) -> None:
+        """Tell the connection what this call holds of the peer's."""
+        now = self._buffered_bytes()
+        self.serving.buffered_bytes += now - self._accounted
+        self._accounted = now
+
+    def _buffered_bytes(self) -> int:
         return self.reader.buffered_bytes
+
+    def _feed_on(self) -> None:
+        if not self.is_over:
+            self.feed([])
+            self.account()
+        self.serving.release()
 
     def _expire(self) -> None:
         self.fail(RpcError(Status.DEADLINE_EXCEEDED, "deadline exceeded"))
@@ -122,7 +149,7 @@ class RefusedCall(OpenCall):
 
     def ended(self) -> None:
         """Refuse it."""
-        if not self.is_over:
+        if not self.is_unheard:
             self.over()
             self.serving.http2.answer(self.stream.id, self._answer)
 
@@ -145,14 +172,14 @@ class UnaryCall(OpenCall):
         """The request; a second one is one too many."""
         self._messages += messages
         if len(self._messages) > 1:
-            self.fail(RpcError(Status.INTERNAL, "the request's body is not one message"))
+            self.refuse(RpcError(Status.INTERNAL, NOT_ONE_MESSAGE))
 
     def ended(self) -> None:
         """Serve it."""
         if self.is_over:
             return
         if len(self._messages) != 1 or self.reader.buffered_bytes:
-            self.fail(RpcError(Status.INTERNAL, "the request's body is not one message"))
+            self.refuse(RpcError(Status.INTERNAL, NOT_ONE_MESSAGE))
             return
         message = self._messages.pop()
         if isinstance(self.call.method, BatchMethod):
@@ -176,13 +203,13 @@ class UnaryCall(OpenCall):
 
     def answer(self, body: bytes) -> None:
         """Send the answer, and be done."""
-        if not self.is_over:
+        if not self.is_unheard:
             self.over()
             self.serving.http2.respond(self.stream, RESPONSE_HEAD, body, OK_TRAILERS)
 
     def fail(self, error: RpcError) -> None:
         """Send the error, and be done."""
-        if not self.is_over:
+        if not self.is_unheard:
             self.over()
             self.serving.http2.respond(self.stream, RESPONSE_HEAD + trailers(error), b"", b"")
             self._give_up()
@@ -247,10 +274,8 @@ class StreamingCall(OpenCall):
         except Exception:
             self._broken(Failure())
 
-    @property
-    def buffered_bytes(self) -> int:
-        """What it holds of the peer's."""
-        return 0 if self.is_over else self.reader.buffered_bytes + self._waiting_bytes
+    def _buffered_bytes(self) -> int:
+        return self.reader.buffered_bytes + self._waiting_bytes
 
     def feed(self, chunks: list[bytes]) -> None:
         """More of the body; DATA frames are often one short message each."""
@@ -282,7 +307,7 @@ class StreamingCall(OpenCall):
 
     def send(self, framed: bytes, handed_out: int = 0) -> None:
         """Send framed messages."""
-        if self.is_over:
+        if self.is_unheard:
             self.serving.traffic.undelivered(handed_out)
             return
         http2, stream = self.serving.http2, self.stream
@@ -298,12 +323,13 @@ class StreamingCall(OpenCall):
 
     def over(self) -> None:
         """Keep nothing."""
-        super().over()
         self._waiting.clear()
+        self._waiting_bytes = 0
+        super().over()
 
     def close(self, error: RpcError | None = None) -> None:
         """End the call."""
-        if self.is_over:
+        if self.is_unheard:
             return
         self.over()
         tail = OK_TRAILERS if error is None else trailers(error)
@@ -316,7 +342,7 @@ class StreamingCall(OpenCall):
 
     def fail(self, error: RpcError) -> None:
         """End it with an error that the handler did not make."""
-        if not self.is_over:
+        if not self.is_unheard:
             self.close(error)
             self._handler.cancelled()
 
@@ -349,13 +375,14 @@ class StreamingCall(OpenCall):
         if self._is_going_on:  # a Deferred that had fired already: the loop below goes on
             return
         self._is_going_on = True
-        while self._waiting and not self._is_full and not self.is_over:
+        while self._waiting and not self._is_full and not self.is_unheard:
             part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
             self._waiting_bytes -= _size(part)
             before = self.serving.handed_out_bytes
             self._serve(part)
             self._slice = next_slice(self._slice, len(part), self.serving.handed_out_bytes - before)
         self._is_going_on = False
+        self.account()
         if self._waiting and not self.is_over:
             self.serving.http2.hold(self.stream)
         elif self.stream.is_held:
@@ -390,11 +417,15 @@ class StreamingCall(OpenCall):
         self.fail(RpcError(Status.UNKNOWN, "the handler failed"))
 
     def _finish(self) -> None:
-        if not self.is_over:
-            try:
-                self._handler.ended()
-            except Exception:
-                self._broken(Failure())
+        if self.is_over:
+            return
+        if self.reader.buffered_bytes:
+            self.refuse(RpcError(Status.INTERNAL, "the last message is cut off"))
+            return
+        try:
+            self._handler.ended()
+        except Exception:
+            self._broken(Failure())
 
 
 class _NoHandler:

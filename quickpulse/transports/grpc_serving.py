@@ -25,6 +25,7 @@ from quickpulse.transports.grpc_open_calls import (
 )
 from quickpulse.transports.grpc_v0 import unavailable
 from quickpulse.transports.handed_out import HandedOut
+from quickpulse.wire.grpc.framing import MAX_INFLATED
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, only_trailers
 from quickpulse.wire.grpc.timeouts import is_in_future, read_timeout
@@ -91,6 +92,8 @@ class Serving:
         """The buffer to the peer is above high water."""
         self.handed_out_bytes = 0
         """Of answers with messages of the queue's, since the connection began."""
+        self.buffered_bytes = 0
+        """Of messages that are not complete or wait to be served, in all calls."""
         self.is_draining = False
         self.last_request: float = reactor.seconds()
         """When the last request came, or the connection began."""
@@ -121,7 +124,7 @@ class Serving:
         lost = self.handed.messages()
         streams = {
             *self.http2.streams.values(),
-            *(event.stream for event in self._backlog if isinstance(event, ev.Drained)),
+            *(event.stream for event in self._backlog if isinstance(event, ev.Drained | ev.Reset)),
         }
         for stream in streams:
             if stream.context is not None:
@@ -257,6 +260,9 @@ class Serving:
     def _serve_batch(self, method: BatchMethod, call: Call, event: ev.Requests) -> None:
         """Serve requests that lay complete in one read: all at once, or in slices where answers may be long."""
         ids, bodies = event.stream_ids, event.bodies
+        if call.is_compressed and len(ids) > MAX_INFLATED:
+            self._serve_compressed(method, call, event)
+            return
         if not method.hands_out:
             self._serve_slice(method, call, ids, bodies)
             return
@@ -276,6 +282,17 @@ class Serving:
                 self.flush()  # so that the transport can say that its peer is slow
         if ids:
             self._backlog.appendleft(event)
+
+    def _serve_compressed(self, method: BatchMethod, call: Call, event: ev.Requests) -> None:
+        """Serve a few, and the rest when others have had their turn: unpacking takes long."""
+        rest = ev.Requests(call, event.volatiles and event.volatiles[MAX_INFLATED:])
+        rest.stream_ids, rest.bodies = event.stream_ids[MAX_INFLATED:], event.bodies[MAX_INFLATED:]
+        event.stream_ids, event.bodies = event.stream_ids[:MAX_INFLATED], event.bodies[:MAX_INFLATED]
+        event.volatiles = event.volatiles and event.volatiles[:MAX_INFLATED]
+        self._serve_batch(method, call, event)
+        self._backlog.append(rest)
+        self.hold()
+        self.reactor.callLater(0, self.release)
 
     def _serve_slice(self, method: BatchMethod, call: Call, ids: list[int], bodies: list[bytes]) -> None:
         requests = method.parse(bodies, call)
@@ -367,7 +384,7 @@ class Serving:
         run = next(run for run in method.answer(result, 1) if (run[1] if isinstance(run, tuple) else run))
         if isinstance(run, tuple):
             call.answer(run[0].body)
-        elif call.is_over:
+        elif call.is_unheard:
             self.traffic.undelivered(1)
         else:
             call.answer(run[0])
@@ -403,15 +420,12 @@ class Serving:
         if call is None or call.is_over:
             return
         call.feed(chunks)
-        if call.buffered_bytes and not call.is_over and self._buffered_bytes() > self._most_buffered:
+        call.account()
+        if self.buffered_bytes > self._most_buffered and not call.is_over:
             self.traffic.refused("message_too_large")
             most = self._most_buffered
             text = f"more than {most} bytes under way on this connection (--max-inflight-bytes)"
             call.fail(RpcError(Status.RESOURCE_EXHAUSTED, text))
-
-    def _buffered_bytes(self) -> int:
-        calls = (stream.context for stream in self.http2.streams.values())
-        return sum(call.buffered_bytes for call in calls if call is not None)
 
     @property
     def _most_buffered(self) -> int:

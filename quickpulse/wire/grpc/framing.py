@@ -17,6 +17,11 @@ PREFIX_SIZE = 5
 OVERHEAD_BYTES = 1024
 """What a message may be longer than the longest payload: its own limit is checked where the payload is known."""
 
+NOT_ONE_MESSAGE = "the request's body is not one message"
+
+MAX_INFLATED = 4
+"""Compressed messages that are unpacked at once: a mebibyte takes milliseconds, and its compressed form is tiny."""
+
 _EITHER = 32 + zlib.MAX_WBITS  # gzip, or zlib's own form, which gRPC calls deflate
 
 
@@ -32,21 +37,27 @@ class MessageReader:
     :param is_compressed: whether compressed messages may come.
     """
 
-    __slots__ = ("_buffer", "_is_compressed", "_max_message_bytes", "_needed")
+    __slots__ = ("_buffer", "_is_compressed", "_max_message_bytes", "_needed", "fault", "is_unfinished")
 
     def __init__(self, max_message_bytes: int, is_compressed: bool) -> None:
         self._max_message_bytes = max_message_bytes
         self._is_compressed = is_compressed
         self._buffer = bytearray()
+        self.fault: RpcError | None = None
+        """What is wrong behind the messages that `feed` returned; the next call of it raises this."""
+        self.is_unfinished = False
+        """Whether complete messages are left, as many were compressed: `feed` once more, when others had a turn."""
         self._needed = PREFIX_SIZE  # bytes without which no message is complete: no look before they are there
 
     def feed(self, chunks: list[bytes]) -> list[bytes]:
-        """Take in more of the body and return the messages that are complete.
+        """Take in more of the body and return the messages that are complete, but for what `is_unfinished` tells.
 
         :raises RpcError: a prefix is not valid, a message too long or not decompressible.
         """
+        if self.fault is not None:
+            raise self.fault
         buffer = self._buffer
-        if not buffer:
+        if not buffer and chunks:
             data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             messages, at = self._cut(data)
             if at < len(data):
@@ -73,25 +84,42 @@ class MessageReader:
         """The complete messages at the start of `data`, and where they end."""
         messages: list[bytes] = []
         at, size, unpack = 0, len(data), PREFIX.unpack_from
-        add = messages.append
-        self._needed = PREFIX_SIZE
+        add, inflated = messages.append, 0
+        self._needed, self.is_unfinished = PREFIX_SIZE, False
         while size - at >= PREFIX_SIZE:
             flag, length = unpack(data, at)
             start = at + PREFIX_SIZE
             end = start + length
             if flag or end > size:
-                if flag > 1 or (flag and not self._is_compressed):
-                    raise RpcError(Status.INTERNAL, f"message with flag {flag}, but grpc-encoding names no compression")
-                if length > self._max_message_bytes + OVERHEAD_BYTES:
-                    raise too_large(length, self._max_message_bytes)
-                if end > size:
+                fault = self._fault_of(flag, length)
+                if fault is None and end > size:
                     self._needed = end - at
                     break
-                add(_inflated(data[start:end], self._max_message_bytes))
+                if inflated == MAX_INFLATED:
+                    self.is_unfinished = True
+                    break
+                try:
+                    if fault is not None:
+                        raise fault
+                    add(_inflated(data[start:end], self._max_message_bytes))
+                except RpcError as error:
+                    self.fault = error
+                    if not messages:
+                        raise
+                    break
+                inflated += 1
             else:
                 add(data[start:end])
             at = end
         return messages, at
+
+    def _fault_of(self, flag: int, length: int) -> RpcError | None:
+        """What is wrong with a prefix."""
+        if flag > 1 or (flag and not self._is_compressed):
+            return RpcError(Status.INTERNAL, f"message with flag {flag}, but grpc-encoding names no compression")
+        if length > self._max_message_bytes + OVERHEAD_BYTES:
+            return too_large(length, self._max_message_bytes)
+        return None
 
 
 def read_one(body: bytes, max_message_bytes: int, is_compressed: bool) -> bytes:
@@ -106,8 +134,10 @@ def read_one(body: bytes, max_message_bytes: int, is_compressed: bool) -> bytes:
             return body[PREFIX_SIZE:]
     reader = MessageReader(max_message_bytes, is_compressed)
     messages = reader.feed([body])
+    if reader.fault is not None:
+        raise reader.fault
     if len(messages) != 1 or reader.buffered_bytes:
-        raise RpcError(Status.INTERNAL, "the request's body is not one message")
+        raise RpcError(Status.INTERNAL, NOT_ONE_MESSAGE)
     return messages[0]
 
 
