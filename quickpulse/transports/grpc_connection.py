@@ -109,10 +109,11 @@ class GrpcConnection(Protocol):
     def flush(self) -> None:
         """Write what has gathered."""
         data = self._http2.data_to_send()
-        if data and not self._is_lost:
-            self._handed.wrote(len(data))
-            self._counts.sent_bytes += len(data)
-            self.transport.write(data)
+        if not self._is_lost:
+            self._handed.wrote(len(data))  # also of nothing: what became known as handed out may be written already
+            if data:
+                self._counts.sent_bytes += len(data)
+                self.transport.write(data)
         if self._serving.is_draining:
             self._finish_drain()
 
