@@ -145,7 +145,9 @@ class GrpcConnection(Protocol):
         self._lose()
 
     def writeConnectionLost(self) -> None:
-        """Our half is closed; the peer's end is awaited."""
+        """All of ours is out; the peer's end is awaited, not for long."""
+        if self._linger is not None and self._linger.active():
+            self._linger.reset(LINGER_SECONDS)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection, and count what it took with it."""
@@ -256,8 +258,8 @@ class GrpcConnection(Protocol):
             self._lose()
         else:
             self.transport.resumeProducing()
+            self._linger = self._reactor.callLater(self._settings.stall_seconds or LINGER_SECONDS, self.abort)
             half_close()
-            self._linger = self._reactor.callLater(LINGER_SECONDS, self.abort)
 
     def _lose(self) -> None:
         self.transport.unregisterProducer()

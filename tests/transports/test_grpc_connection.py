@@ -422,6 +422,21 @@ class DrainTests(SynchronousTestCase):
         it.advance(10)
         self.assertEqual(it.refused["timeout"], 0)
 
+    def test_a_slow_reader_is_awaited(self) -> None:
+        """While our half is not out it is the stall's time that counts; then the peer has five seconds to end."""
+        it = GrpcConversation(stall_seconds=30.0).open()
+        self.drained(it)
+        it.answer_pings()
+        it.factory.connections.clear()  # the drain's own deadline is not what this is about
+        self.assertEqual(it.transport.events, ["nodelay", "half-close"])
+        it.advance(20)
+        self.assertNotIn("abort", it.transport.events)
+        it.protocol.writeConnectionLost()
+        it.advance(4.9)
+        self.assertNotIn("abort", it.transport.events)
+        it.advance(0.2)
+        self.assertEqual(it.transport.events, ["nodelay", "half-close", "abort"])
+
     def test_twice(self) -> None:
         """The second drain of a connection changes nothing."""
         it = GrpcConversation().open()
