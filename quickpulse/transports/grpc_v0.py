@@ -122,7 +122,7 @@ class Produce(BatchMethod):
         except RpcError as error:
             too_large = error.status is Status.RESOURCE_EXHAUSTED
             self._traffic.refused("message_too_large" if too_large else "bad_request")
-            return error
+            return error.with_traceback(None)  # whose frames hold what was unpacked
         error_or_none = refusal(payload, self._traffic, self._max_message_bytes)
         return payload if error_or_none is None else error_or_none
 
@@ -157,7 +157,7 @@ class Consume(BatchMethod):
             payload = read_consume(read_one(body, self._max_message_bytes, call.is_compressed))
         except RpcError as error:
             self._traffic.refused("bad_request")
-            return error
+            return error.with_traceback(None)  # whose frames hold what was unpacked
         return refusal(payload, self._traffic, self._max_message_bytes) or payload
 
     def serve(self, requests: list[Any]) -> Any:

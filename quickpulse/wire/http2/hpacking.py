@@ -10,6 +10,7 @@ Source: RFC 7541, section 6 for the forms, section 2.3.3 for the numbering of en
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from hpack import Decoder, HPACKError
@@ -216,6 +217,7 @@ class BlockReader:
         return known
 
 
+@cache
 def _literal_forms(name: bytes) -> tuple[bytes, ...]:
     """A literal name with its length before it, plain and Huffman-coded."""
     coded = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode(name)
