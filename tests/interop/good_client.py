@@ -168,7 +168,8 @@ def _main() -> None:
 
     threading.Thread(target=run, daemon=True).start()
     for _ in sys.stdin:
-        while not laps.answered:
+        answered = laps.answered
+        while laps.answered <= answered:  # what is under way belongs to this lap
             time.sleep(PAUSE_SECONDS)
         print(laps.tell(), flush=True)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from twisted.python import log
 
+from tests.interop import http2_bytes as h2
+from tests.interop import wire
 from tests.interop.good_client import GoodClient, resident_bytes
 from tests.interop.http2_bytes import Answers
 from tests.interop.server import POLL_SECONDS, RealServerTestCase
@@ -21,7 +23,27 @@ GOOD_SECONDS = 5.0
 KEPT_BYTES = 30 * 1024 * 1024
 """What a server may have more than before, after an attack is over: allocators keep some."""
 
+MARK = b"the end."
+"""In a PING behind an attack: its answer says that the connection lives, and that all was read."""
+
+SERVICE = "/messagequeue.MessageQueue"
+
+PRODUCE, CONSUME, STREAM = f"{SERVICE}/Produce", f"{SERVICE}/Consume", f"{SERVICE}/StreamMessages"
+
+OPENING = h2.PREFACE + h2.settings()
+
+OPEN_WINDOWS = h2.settings((h2.INITIAL_WINDOW_SIZE, 2**31 - 1)) + h2.window_update(0, 2**31 - 1 - 65_535)
+"""From a client that takes everything as far as HTTP/2 goes."""
+
+AT_ONCE = 900
+"""Calls of one connection at the same time: fewer than a server allows."""
+
 OPEN = 'quickpulse_connections_open{transport="grpc"}'
+
+
+def last_of(count: int) -> bytes:
+    """How the trailers of the last of so many calls begin."""
+    return bytes((h2.HEADERS, h2.END_HEADERS | h2.END_STREAM)) + (2 * count - 1).to_bytes(4, "big")
 
 
 async def talk_until(
@@ -59,6 +81,31 @@ async def talk_until(
     return Answers(bytes(received)), has_ended
 
 
+async def storm(sock: socket.socket, sent: bytes, mark: bytes = MARK, seconds: float = 60.0) -> bytes:
+    """Send very much, and read until a mark comes or the server ends the connection."""
+    loop, received = asyncio.get_running_loop(), bytearray()
+
+    async def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            await loop.sock_sendall(sock, sent)
+
+    async def read() -> None:
+        with contextlib.suppress(ConnectionError):
+            while part := await loop.sock_recv(sock, 1 << 18):
+                seen = max(len(received) - len(mark), 0)
+                received.extend(part)
+                if received.find(mark, seen) >= 0:
+                    return
+
+    sending = asyncio.ensure_future(send())
+    try:
+        await asyncio.wait_for(read(), seconds)
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    return bytes(received)
+
+
 class HostileHttp2TestCase(RealServerTestCase):
     """One server and one good client for a test."""
 
@@ -70,17 +117,33 @@ class HostileHttp2TestCase(RealServerTestCase):
         self.server = self.serve(mode, "--grpc-server", "native", *arguments)
         self.good = GoodClient(self.server.port, mode, self.server.process.pid)
         self.addCleanup(self.good.end)
-        self.rss_before = resident_bytes(self.server.process.pid)
+        self.rss_before, self.worst_rss = self.rss(), 0
+
+    def rss(self) -> int:
+        """The server's memory, in bytes."""
+        return resident_bytes(self.server.process.pid)
+
+    async def take(self, count: int) -> bytes:
+        """Take so many at once; gives the answers as they came."""
+        sock = await wire.connect(self.server.port)
+        with sock:
+            asked = h2.pipelined(CONSUME, h2.message(b""), count)
+            return await storm(sock, OPENING + OPEN_WINDOWS + asked, last_of(count))
+
+    async def empty(self) -> None:
+        """Take all that is in, but for what the good client puts in meanwhile."""
+        for _ in range(await self.server.metric("quickpulse_queue_depth") // AT_ONCE + 1):
+            await self.take(AT_ONCE)
 
     async def lap(self, name: str) -> dict[str, Any]:
-        """The good client was served all the time; its figures go to the log of the tests."""
+        """How the good client was served since the last time; it goes to the log of the tests too."""
         lap = await asyncio.to_thread(self.good.lap)
+        self.worst_rss = max(self.worst_rss, lap["worst_rss"])
         log.msg(
             f"hostile: {name}: good client's worst of {lap['answered']} {lap['worst_seconds'] * 1000:.1f} ms, "
             f"server at most {lap['worst_rss'] / 2**20:.0f} MiB, "
-            f"now {resident_bytes(self.server.process.pid) / 2**20:.0f}, before {self.rss_before / 2**20:.0f}"
+            f"now {self.rss() / 2**20:.0f}, before {self.rss_before / 2**20:.0f}"
         )
-        self.assertLess(lap["worst_seconds"], GOOD_SECONDS, name)
         return lap
 
     async def counts_without_attackers(self, seconds: float = 20.0) -> dict[str, float]:
@@ -98,7 +161,12 @@ class HostileHttp2TestCase(RealServerTestCase):
         lap = await self.lap(name)
         counts = await self.server.metrics()
         enqueued, dequeued = counts["quickpulse_enqueue_total"], counts["quickpulse_dequeue_total"]
+        self.assertLess(lap["worst_seconds"], GOOD_SECONDS, name)
         self.assertGreaterEqual(enqueued, lap["acknowledged"], name)
         self.assertEqual(counts["quickpulse_queue_depth"], enqueued - dequeued, name)
         self.assertNotIn("Traceback", self.server.log())
         return counts
+
+    def assert_memory_is_back(self) -> None:
+        """After an attack, with what it left in the queue taken out."""
+        self.assertLess(self.rss() - self.rss_before, KEPT_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from hpack import Decoder
@@ -146,7 +147,6 @@ class Answers:
 
     :ivar goaway: the code of the last GOAWAY; None without.
     :ivar resets: stream to code of RST_STREAM.
-    :ivar fields: stream to all fields of its HEADERS.
     :ivar bodies: stream to its DATA.
     :ivar pongs: what PING acknowledgements carried.
     """
@@ -155,22 +155,29 @@ class Answers:
         self.received = received
         self.goaway: int | None = None
         self.resets: dict[int, int] = {}
-        self.fields: dict[int, dict[bytes, bytes]] = {}
         self.bodies: dict[int, bytes] = {}
         self.pongs: list[bytes] = []
-        decoder = Decoder()
+        self._blocks: list[tuple[int, bytes]] = []
         for kind, flags, stream, payload in read_frames(received):
-            if kind == GOAWAY:
+            if kind == DATA:
+                self.bodies[stream] = self.bodies.get(stream, b"") + payload
+            elif kind == HEADERS:
+                self._blocks.append((stream, payload))
+            elif kind == GOAWAY:
                 self.goaway = int.from_bytes(payload[4:8], "big")
             elif kind == RST_STREAM:
                 self.resets[stream] = int.from_bytes(payload, "big")
-            elif kind == HEADERS:
-                pairs = decoder.decode(payload, raw=True)
-                self.fields.setdefault(stream, {}).update((bytes(name), bytes(value)) for name, value in pairs)
-            elif kind == DATA:
-                self.bodies[stream] = self.bodies.get(stream, b"") + payload
             elif kind == PING and flags & ACK:
                 self.pongs.append(payload)
+
+    @cached_property
+    def fields(self) -> dict[int, dict[bytes, bytes]]:
+        """Stream to all fields of its HEADERS."""
+        decoder, found = Decoder(), dict[int, dict[bytes, bytes]]()
+        for stream, coded in self._blocks:
+            pairs = decoder.decode(coded, raw=True)
+            found.setdefault(stream, {}).update((bytes(name), bytes(value)) for name, value in pairs)
+        return found
 
     def status(self, stream: int) -> int | None:
         """The HTTP status of a stream's answer."""
@@ -181,3 +188,22 @@ class Answers:
         """The gRPC status of a stream's answer."""
         status = self.fields.get(stream, {}).get(b"grpc-status")
         return None if status is None else int(status)
+
+
+def entered(fields: Iterable[Field]) -> bytes:
+    """A block whose fields enter the table."""
+    return b"".join(entering(name, value) for name, value in fields)
+
+
+def indexes(count: int) -> bytes:
+    """A block of the `count` fields that entered the table last, in their order (section 6.1)."""
+    return b"".join(integer(61 + at, 7, 0x80) for at in range(count, 0, -1))
+
+
+def pipelined(path: str, body: bytes, count: int, first: int = 1) -> bytes:
+    """Many calls with the same body, as short as a client can make them; they must be the first of a connection."""
+    fields = fields_of(path)
+    begin = frame(HEADERS, END_HEADERS, first, entered(fields)) + data(first, body)
+    parts = frame(HEADERS, END_HEADERS, 0, indexes(len(fields))).split(bytes(4), 1)
+    parts = [parts[0], parts[1] + data(0, body)[:5], body]
+    return begin + b"".join([at.to_bytes(4, "big").join(parts) for at in range(first + 2, first + 2 * count, 2)])
