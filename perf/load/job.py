@@ -9,9 +9,9 @@ from typing import Any
 from perf.load import calls, websocket
 from perf.load.link import Link
 from perf.load.loop import Timing, drive
-from perf.load.numbered import check_taken
 from perf.load.process_facts import resident_bytes, server_clock
 from perf.load.rows import Row
+from perf.load.taken import check_taken
 
 FILL_IN_FLIGHT = 100
 

@@ -16,7 +16,8 @@ from quickpulse.transports.grpc_native import GrpcFactory
 from quickpulse.wire.grpc.payloads import framed_payloads, short_payloads
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD
 from quickpulse.wire.grpc.timeouts import is_in_future
-from quickpulse.wire.http2.connection import Answer, Connection, Envelope, Role
+from quickpulse.wire.http2.answers import Answer, Envelope
+from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.frames import (
     DATA,
     END_HEADERS,
