@@ -201,6 +201,11 @@ class Connection:
         return sum(len(stream.pending) for stream in self.streams.values() if stream.pending)
 
     @property
+    def is_established(self) -> bool:
+        """Whether the peer's preface is complete, its first SETTINGS included."""
+        return self._has_settings
+
+    @property
     def is_quiet(self) -> bool:
         """Whether everything that was asked has its whole answer."""
         return all(stream.is_local_closed for stream in self.streams.values())
@@ -533,7 +538,7 @@ class Connection:
             self._reader.decode(block)  # the table must stay in step
         elif stream_id <= self._last_peer_id:
             self._reader.decode(block)
-            if stream_id not in self._recent_resets:
+            if stream_id not in self._recent_resets and not self._is_unserved(stream_id):
                 raise self._closed(stream_id, "HEADERS")
         else:
             self._last_peer_id = stream_id
