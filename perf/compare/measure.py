@@ -45,17 +45,22 @@ class Measurement:
     server_bytes: int | None = None
 
 
-def cores_for(row: Row, is_pinned: bool) -> tuple[int | None, int | None]:
-    """(the server's core, the load's): one for both where messages go singly, so that no wake-up of another counts."""
+def cores_for(row: Row, is_pinned: bool, is_threaded: bool) -> tuple[int | None, int | None]:
+    """(the server's core, the load's): one for both where messages go singly, so that no wake-up of another counts.
+
+    A server that can use more cores may, in the other rows.
+    """
     if not is_pinned:
         return None, None
     usable = sorted(os.sched_getaffinity(0))
-    return usable[0], usable[0] if row.is_single else usable[-1]
+    if row.is_single:
+        return usable[0], usable[0]
+    return None if is_threaded else usable[0], usable[-1]
 
 
 def measure(row: Row, server: Server, is_pinned: bool, silence_seconds: float) -> Measurement:
     """Starts the server, drives it, ends it. Raises SpawnError, WrongRunError, ServerEndedError."""
-    server_core, load_core = cores_for(row, is_pinned)
+    server_core, load_core = cores_for(row, is_pinned, server.is_threaded)
     with running(server, server_core) as pid:
         options = ["--server-pid", str(pid), "--silence", str(silence_seconds)]
         options += [] if load_core is None else ["--core", str(load_core)]

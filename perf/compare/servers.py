@@ -39,6 +39,7 @@ class Server:
     is_echo: whether it sends back the bytes it gets
     fills_itself: whether a row's prefilled messages are in it when it has started
     is_plain: whether it speaks HTTP/2 without gRPC: any answer with status 200 will do
+    is_threaded: whether it can use more than one core
     """
 
     name: str
@@ -49,6 +50,7 @@ class Server:
     is_echo: bool = False
     fills_itself: bool = True
     is_plain: bool = False
+    is_threaded: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -95,10 +97,10 @@ def make_server(row: Row, name: str, ours: Sequence[str], others: Sequence[Other
         return Server(name, _module("echo", port), port, is_echo=True)
     if name == STOCK:
         module = "stock_ws" if row.mode == "ws" else "stock_grpc"
-        return Server(name, _module(module, port, row.prefill, row.payload), port)
+        return Server(name, _module(module, port, row.prefill, row.payload), port, is_threaded=row.mode != "ws")
     other = next(other for other in others if other.name == name)
     command = tuple(word.replace("{port}", str(port)) for word in shlex.split(other.command))
-    return Server(name, command, port, fills_itself=False, is_plain=other.is_plain)
+    return Server(name, command, port, fills_itself=False, is_plain=other.is_plain, is_threaded=True)
 
 
 def _ours(row: Row, options: Sequence[str], port: int, http_port: int) -> Server:

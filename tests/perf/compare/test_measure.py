@@ -15,11 +15,12 @@ class CoresTests(SynchronousTestCase):
     """Who runs where."""
 
     def test_pinned(self) -> None:
-        """Single messages share a core; others have one each, where there are two."""
+        """Single messages share a core; others have one each, where there are two; threads are not bound."""
         usable = sorted(os.sched_getaffinity(0))
-        self.assertEqual(measure.cores_for(parse_row("stream:50x1"), True), (usable[0], usable[0]))
-        self.assertEqual(measure.cores_for(parse_row("stream:50x2"), True), (usable[0], usable[-1]))
-        self.assertEqual(measure.cores_for(parse_row("stream:50x1"), False), (None, None))
+        self.assertEqual(measure.cores_for(parse_row("stream:50x1"), True, True), (usable[0], usable[0]))
+        self.assertEqual(measure.cores_for(parse_row("stream:50x2"), True, False), (usable[0], usable[-1]))
+        self.assertEqual(measure.cores_for(parse_row("stream:50x2"), True, True), (None, usable[-1]))
+        self.assertEqual(measure.cores_for(parse_row("stream:50x1"), False, False), (None, None))
 
 
 class CountersTests(SynchronousTestCase):
