@@ -46,7 +46,10 @@ class GoodClient:
         self.lap()
 
     def lap(self) -> dict[str, Any]:
-        """Since the last time: `answered`, `worst_seconds`, `worst_rss`; and in all: `acknowledged`."""
+        """Since the last time: `answered`, `worst_seconds`, `worst_own_seconds`, `worst_rss`; in all: `acknowledged`.
+
+        Own is what is left without the time that client and server waited for a processor.
+        """
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write("lap\n")
@@ -69,6 +72,9 @@ class GoodClient:
             self._process.wait()
 
 
+_TOLD = ("answered", "worst_seconds", "worst_own_seconds", "worst_rss", "acknowledged")
+
+
 class _Laps:
     """What was seen since the last question."""
 
@@ -78,11 +84,11 @@ class _Laps:
         self.clear()
 
     def clear(self) -> None:
-        self.answered, self.worst_seconds, self.worst_rss = 0, 0.0, 0
+        self.answered, self.worst_seconds, self.worst_own_seconds, self.worst_rss = 0, 0.0, 0.0, 0
 
     def tell(self) -> str:
         with self.lock:
-            told = {name: getattr(self, name) for name in ("answered", "worst_seconds", "worst_rss", "acknowledged")}
+            told = {name: getattr(self, name) for name in _TOLD}
             self.clear()
         return json.dumps(told)
 
@@ -94,6 +100,15 @@ def resident_bytes(pid: int) -> int:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def waited_seconds(pid: int, thread: int) -> float:
+    """How long a thread was ready to run and did not, 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as schedstat:
+            return int(schedstat.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _requests(mode: str, number: int) -> bytes:
@@ -137,19 +152,25 @@ def _exchange(sock: socket.socket, mode: str, number: int, rest: bytearray) -> N
         rest += part
 
 
+def _waited(pid: int) -> float:
+    return waited_seconds(os.getpid(), threading.get_native_id()) + waited_seconds(pid, pid)
+
+
 def _run(port: int, mode: str, pid: int, laps: _Laps) -> None:
     sock = socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(h2.PREFACE + h2.settings())
     rest, number = bytearray(), 0
     while True:
-        began = time.monotonic()
+        waited, began = _waited(pid), time.monotonic()
         _exchange(sock, mode, number, rest)
         seconds, rss = time.monotonic() - began, resident_bytes(pid)
+        own = seconds - (_waited(pid) - waited)
         with laps.lock:
             laps.acknowledged += 1
             laps.answered += 1
             laps.worst_seconds = max(laps.worst_seconds, seconds)
+            laps.worst_own_seconds = max(laps.worst_own_seconds, own)
             laps.worst_rss = max(laps.worst_rss, rss)
         number += 1
         time.sleep(PAUSE_SECONDS)

@@ -16,6 +16,7 @@ from tests.interop import wire
 from tests.interop.hostile_http2 import (
     CONSUME,
     GOOD_SECONDS,
+    HELD_BYTES,
     MARK,
     OPENING,
     PRODUCE,
@@ -218,7 +219,23 @@ def tiny_windows() -> Iterator[Flood]:
     yield Flood("windows of one byte", lambda: settings((h2.INITIAL_WINDOW_SIZE, 1)) + asked() + drip * 20, EITHER)
     opening = [(h2.INITIAL_WINDOW_SIZE, 1), (h2.INITIAL_WINDOW_SIZE, 0)] * 1300
     yield Flood("windows that open and close", lambda: closed + asked() + settings(*opening) * 20, EITHER)
+    yield Flood("the connection's window in drips", lambda: closed + asked() + window_update(0, 1) * MANY, EITHER)
+    updates = b"".join(window_update(0, 1) + window_update(at, 1) for at in odd(STREAMS))
+    yield Flood("both windows in drips", lambda: closed + asked() + updates * 20, EITHER)
     yield Flood("more calls than are allowed", lambda: asked(20_000), CALM)
+
+
+def tiny_windows_of_streams() -> Iterator[Flood]:
+    """The same on streams, whose messages wait with their answers."""
+    closed, ids = settings((h2.INITIAL_WINDOW_SIZE, 0)), odd(STREAMS)
+    said = b"".join(data(at, payload_message(b"x" * 50) * 100, 0) for at in ids)
+    drip = b"".join(window_update(at, 1) for at in ids)
+    yield Flood("no window for 1,000 streams", lambda: closed + opened(STREAM) + said, SERVED)
+    yield Flood("windows of 1,000 streams in drips", lambda: closed + opened(STREAM) + said + drip * 30, EITHER)
+    back_and_forth = [(h2.INITIAL_WINDOW_SIZE, 1), (h2.INITIAL_WINDOW_SIZE, 0)] * 1300
+    yield Flood(
+        "windows of streams that move", lambda: closed + opened(STREAM) + said + settings(*back_and_forth) * 20, EITHER
+    )
 
 
 class HostileFloodsTests(HostileHttp2TestCase):
@@ -256,7 +273,7 @@ class HostileFloodsTests(HostileHttp2TestCase):
         if mode == "grpc":
             await self.empty()
         await self.finish(f"{len(floods)} floods, {mode}")
-        self.assert_memory_is_back()
+        self.assert_memory_is_back(HELD_BYTES)  # of 50 messages of 1 MiB, among others
 
     def test_unary(self):
         """Over Produce and Consume."""
@@ -265,4 +282,5 @@ class HostileFloodsTests(HostileHttp2TestCase):
 
     def test_streaming(self):
         """Over StreamMessages."""
-        return self.story(self.try_all("grpc_stream", [*frames(STREAM), *streams(STREAM), *amplifiers(STREAM)]))
+        floods = [*frames(STREAM), *streams(STREAM), *amplifiers(STREAM), *tiny_windows_of_streams()]
+        return self.story(self.try_all("grpc_stream", floods))
