@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from quickpulse.interfaces import ITraffic
 from quickpulse.settings import Settings
@@ -86,6 +91,9 @@ class BoundedFactory:
         self._refusals = refusals
         self._open = 0
         self._open_of: dict[str, int] = {}  # by address; those with none are not in it
+        if IProtocolNegotiationFactory.providedBy(factory):  # TLS asks us what the factory speaks
+            self.acceptableProtocols = factory.acceptableProtocols
+            alsoProvides(self, IProtocolNegotiationFactory)
 
     def doStart(self) -> None:
         """The port opens."""

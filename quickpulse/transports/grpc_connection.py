@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -151,12 +152,18 @@ class GrpcConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection, and count what it took with it."""
+        if self._is_tls and reason.check(ConnectionDone):  # both sides have said that they have all
+            self._serving.confirm()
         self._is_lost = self._is_over = True
         for timer in (self._timer, self._linger):
             if timer is not None and timer.active():
                 timer.cancel()
         self._serving.lost()
         self._factory.closed(self)
+
+    @property
+    def _is_tls(self) -> bool:
+        return bool(ISSLTransport.providedBy(self.transport))
 
     def abort(self) -> None:
         """Cut the connection, and know what was under way."""
@@ -253,13 +260,15 @@ class GrpcConnection(Protocol):
         self._is_over = True
         self._schedule(None, self._close)
         self.flush()
+        self._serving.confirm()  # not every end of a connection can be asked
         half_close = getattr(self.transport, "loseWriteConnection", None)
-        if half_close is None:  # TLS has its own closing handshake
-            self._lose()
+        self._linger = self._reactor.callLater(self._settings.stall_seconds or LINGER_SECONDS, self.abort)
+        if half_close is None or self._is_tls:
+            self._lose()  # TLS has its own closing handshake
         else:
             self.transport.resumeProducing()
-            self._linger = self._reactor.callLater(self._settings.stall_seconds or LINGER_SECONDS, self.abort)
-            half_close()
+        if half_close is not None:
+            half_close()  # of TLS the socket's: some clients await its end, whatever TLS has said
 
     def _lose(self) -> None:
         self.transport.unregisterProducer()

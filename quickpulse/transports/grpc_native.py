@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quickpulse.wire.http2.fields import Field
 
 
+@implementer(IProtocolNegotiationFactory)
 class GrpcFactory(Factory):
     """Makes the connections, holds what they share, and knows which are open.
 
@@ -57,6 +58,10 @@ class GrpcFactory(Factory):
     def buildProtocol(self, addr: Any) -> GrpcConnection:
         """A connection."""
         return GrpcConnection(self)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS clients are told in its handshake; gRPC's insist on it."""
+        return [b"h2"]
 
     def read_call(self, fields: list[Field]) -> Call:
         """What a request's fields mean here."""
