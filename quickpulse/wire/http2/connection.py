@@ -238,8 +238,9 @@ class Connection:
 
     def answer_each(self, stream_ids: Sequence[int], envelope: Envelope, bodies: Sequence[bytes]) -> None:
         """Answer requests that lay complete in one read, each with its own body, none empty."""
-        longest, total = max(map(len, bodies)), sum(map(len, bodies))
-        if not self._fits(longest, total):
+        sizes = list(map(len, bodies))
+        total = sum(sizes)
+        if not self._fits(max(sizes), total):
             for stream_id, body in zip(stream_ids, bodies, strict=True):
                 self.respond(self.adopt(stream_id), envelope.head, body, envelope.tail)
             return
@@ -247,8 +248,8 @@ class Connection:
         first, before, after, tail = envelope.first, envelope.before_body, envelope.after_body, envelope.tail
         self._out.extend(
             [
-                stream_id.to_bytes(4, "big").join((first, before[len(body)], body + after, tail))
-                for stream_id, body in zip(stream_ids, bodies, strict=True)
+                stream_id.to_bytes(4, "big").join((first, before[size], body + after, tail))
+                for stream_id, size, body in zip(stream_ids, sizes, bodies, strict=True)
             ]
         )
 
@@ -609,9 +610,9 @@ class Connection:
         before = self._peer_window
         for identifier, value in read_settings(payload):
             self._apply(identifier, value)
+        self._out.append(frame(SETTINGS, ACK, 0))  # before any DATA that the new windows allow
         if self._peer_window != before:
             self._widen(self._peer_window - before)
-        self._out.append(frame(SETTINGS, ACK, 0))
 
     def _on_push_promise(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
         raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "nobody may push here")
