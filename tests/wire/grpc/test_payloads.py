@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse._generated.messagequeue_pb2 import StreamMessage
-from quickpulse.wire.grpc.payloads import read_payload, write_payload
+from quickpulse.wire.grpc.framing import framed
+from quickpulse.wire.grpc.payloads import framed_payloads, read_payload, short_payloads, write_payload
 
 
 def short(data: bytes) -> bytes | None:
@@ -52,3 +53,18 @@ class PayloadTests(SynchronousTestCase):
         if payload is not None:
             parsed = StreamMessage.FromString(data)
             self.assertEqual((payload, ""), (parsed.payload, parsed.error))
+
+    def test_short_bodies(self) -> None:
+        """Those of one short message are read at once; every other form is None, in its place."""
+        bodies = [framed(write_payload(b"x" * size)) for size in (1, 127)]
+        others = [framed(write_payload(b"x" * size)) for size in (0, 128, 129)]
+        others += [b"", b"\x01" + bodies[0][1:], bodies[0] + b"\0", bodies[0][:-1], framed(b"\x12\x01x")]
+        self.assertEqual(short_payloads(bodies), [b"x", b"x" * 127])
+        for other in others:
+            self.assertEqual(short_payloads([bodies[0], other, bodies[1]]), [b"x", None, b"x" * 127])
+
+    def test_framed(self) -> None:
+        """As the general way frames them, short ones and others."""
+        for sizes in ((1, 2, 127), (1, 0), (128, 5, 70_000), ()):
+            payloads = [b"y" * size for size in sizes]
+            self.assertEqual(framed_payloads(payloads), [framed(write_payload(payload)) for payload in payloads])

@@ -61,12 +61,23 @@ class Peers(RuleBasedStateMachine):
         self.debts: list[tuple[int, int]] = []
         self.count = 0
 
-    @initialize(window=st.sampled_from([0, 10, 65_535, 10**6]), table=st.sampled_from([0, 100, 4096]))
-    def begin(self, window: int, table: int) -> None:
-        """H2's settings. It takes an acknowledgement for that of all that it has changed: so its first is awaited."""
+    @initialize(
+        window=st.sampled_from([0, 10, 65_535, 10**6]),
+        table=st.sampled_from([0, 100, 4096]),
+        size=st.sampled_from([16_384, 30_000]),
+    )
+    def begin(self, window: int, table: int, size: int) -> None:
+        """H2's settings.
+
+        It takes an acknowledgement for that of all that it has changed, so its first is awaited; and the longest frame
+        that it takes changes between reads only, so that is said once.
+        """
         self.carry_to_us(1)
         self.carry_to_them(1)
-        self.they_set(window, 16_384, table)
+        self.theirs.update_settings({SettingCodes.MAX_FRAME_SIZE: size})
+        self.carry_to_us(1)
+        self.carry_to_them(1)
+        self.they_set(window, table)
 
     # ---- the wire ----
 
@@ -199,15 +210,13 @@ class Peers(RuleBasedStateMachine):
 
     @rule(
         window=st.sampled_from([0, 100, 65_535, 100_000]),
-        frame=st.sampled_from([16_384, 30_000]),
         table=st.sampled_from([0, 4096, 10_000]),
     )
-    def they_set(self, window: int, frame: int, table: int) -> None:
+    def they_set(self, window: int, table: int) -> None:
         """Other settings."""
         self.theirs.update_settings(
             {
                 SettingCodes.INITIAL_WINDOW_SIZE: window,
-                SettingCodes.MAX_FRAME_SIZE: frame,
                 SettingCodes.HEADER_TABLE_SIZE: table,
             }
         )
@@ -270,7 +279,7 @@ class Peers(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All arrives in the end, but for streams that were reset."""
-        self.they_set(10**6, 16_384, 4096)
+        self.they_set(10**6, 4096)
         for _ in range(30):
             for stream in list(self.ours.streams.values()):
                 self.ours.release(stream)
@@ -315,4 +324,4 @@ class AgainstH2Tests(unittest.TestCase):
         run_state_machine_as_test(ClientPeers, settings=BOUNDED)
 
 
-BOUNDED = settings(max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False)
+BOUNDED = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True, report_multiple_bugs=False)

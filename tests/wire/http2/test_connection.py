@@ -284,6 +284,14 @@ class LimitTests(RuleTestCase):
         talk.feed(request(11), request(13))
         self.assertEqual(talk.told.ended, [3, 5, 11, 13])
 
+    def test_runs_beside_others(self) -> None:
+        """A run that fits stays whole, the next is cut; pings and trailers are no requests."""
+        other = block([*REQUEST, ("x-a", "1")])
+        talk = Talk(max_streams=2)
+        talk.feed(request(1), frame(PING, ACK, 0, bytes(8)), request(3, b"", other), request(5, b"", other))
+        self.assertEqual(talk.told.ended, [1, 3])
+        self.assertEqual(talk.sent(), [reset(5, ErrorCode.REFUSED_STREAM)])
+
     def test_nothing_is_left_of_a_run(self) -> None:
         """A run all of which is refused is no event."""
         talk = Talk(max_streams=1)
@@ -517,6 +525,9 @@ class StateTests(RuleTestCase):
             talk = Talk()
             events = talk.feed(request(1), request(3), rst_stream_frame(1, 8), rst_stream_frame(3, 8), tail)
             self.assertEqual([type(event) for event in events], [ev.Failed] if tail else [])
+        talk = Talk()
+        events = talk.feed(request(1), frame(PING, ACK, 0, bytes(8)), rst_stream_frame(1, 8), headers(3))
+        self.assertEqual([type(event) for event in events], [ev.Pong, ev.Opened])
 
     def test_a_reset_after_the_end(self) -> None:
         """Of what a read before brought and we may have answered: it is told."""

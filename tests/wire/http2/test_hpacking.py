@@ -181,6 +181,12 @@ class CheapPathTests(SynchronousTestCase):
         self.assertRaises(MalformedFields, self.reader.read, block + field)
         self.assertEqual(self.reader._table.dynamic_entries[0], (VOLATILE, b"1S\n"))
 
+    def test_a_timeout_that_is_no_huffman_string(self) -> None:
+        """The connection's fault, as any such string."""
+        block = self.encoder.encode(PSEUDO) + b"\x40\x0cgrpc-timeout\x82\x1f\xff"
+        fault = self.assertRaises(ConnectionFault, self.reader.read, block)
+        self.assertEqual(fault.code, ErrorCode.COMPRESSION_ERROR)
+
     def test_what_is_remembered_is_bounded(self) -> None:
         """In number and in length, by block and by entries."""
         for at in range(3 * MAX_REMEMBERED):

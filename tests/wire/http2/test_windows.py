@@ -197,25 +197,39 @@ class ReceivingTests(SynchronousTestCase):
         return talk.connection.streams[stream_id]
 
     def test_room_is_given_back(self) -> None:
-        """Of the stream and of the connection, each when half of it is used."""
+        """Of the stream, which gets the most at once when it is alone, and of the connection, when half is used."""
         talk = Talk(window=STREAM_WINDOW * 2)
         stream = self.opened(talk)
+        self.assertEqual(stream.receive_window, DEFAULT_WINDOW)
         given = {0: 0, 1: 0}
         for count in range(1, 257):
             talk.feed(frame(DATA, 0, 1, FULL))
             for _, _, stream_id, payload in talk.sent():
                 given[stream_id] += int.from_bytes(payload, "big")
             used = count * len(FULL)
-            self.assertLess(used - given[1], STREAM_WINDOW // 2 + 1)
             self.assertLess(used - given[0], STREAM_WINDOW + 1)
-            self.assertEqual(stream.receive_window, STREAM_WINDOW - (used - given[1]))
+            self.assertEqual(stream.receive_window, DEFAULT_WINDOW - (used - given[1]))
+            self.assertGreater(stream.receive_window, STREAM_WINDOW // 2)
+
+    def test_many_streams_share_the_room(self) -> None:
+        """Half of the connection's for all of them, and never less than the protocol's own for each."""
+        talk = Talk(window=STREAM_WINDOW * 2)
+        for stream_id in range(1, 9, 2):
+            self.opened(talk, stream_id)
+        for stream_id in range(1, 9, 2):
+            talk.feed(frame(DATA, 0, stream_id, FULL))
+            self.assertEqual(talk.connection.streams[stream_id].receive_window, STREAM_WINDOW // 4)
+        for stream_id in range(9, 89, 2):
+            self.opened(talk, stream_id)
+            talk.feed(*[frame(DATA, 0, stream_id, FULL)] * 2)
+        self.assertEqual(talk.connection.streams[87].receive_window, DEFAULT_WINDOW - 2 * len(FULL) % DEFAULT_WINDOW)
 
     def test_padding_counts(self) -> None:
         """Of frames with data and without (section 6.1), and its room comes back."""
         talk = Talk(window=STREAM_WINDOW)
         stream = self.opened(talk)
         talk.feed(frame(DATA, PADDED, 1, b"\x05ab" + bytes(5)))
-        self.assertEqual(STREAM_WINDOW - stream.receive_window, 8)
+        self.assertEqual(talk.sent()[-1][2:], (1, (STREAM_WINDOW // 2 - DEFAULT_WINDOW + 8).to_bytes(4, "big")))
         self.assertEqual(talk.connection._unreturned, 8)
         frames: list[Frame] = []
         for _ in range(4):
