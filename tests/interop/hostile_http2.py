@@ -134,10 +134,21 @@ class HostileHttp2TestCase(RealServerTestCase):
             asked = h2.pipelined(CONSUME, h2.message(b""), count)
             return await storm(sock, OPENING + OPEN_WINDOWS + asked, last_of(count))
 
-    async def empty(self) -> None:
+    async def take_all(self) -> list[bytes]:
         """Take all that is in, but for what the good client puts in meanwhile."""
+        taken: list[bytes] = []
         for _ in range(await self.server.metric("quickpulse_queue_depth") // AT_ONCE + 1):
-            await self.take(AT_ONCE)
+            bodies = h2.Answers(await self.take(AT_ONCE)).bodies
+            taken += [h2.payload_in(bodies[stream]) for stream in sorted(bodies) if bodies[stream][5:6] == b"\x0a"]
+        return taken
+
+    async def take_acknowledged(self) -> list[bytes]:
+        """Take all; what the good client had acknowledged before is there, once."""
+        acknowledged = (await self.lap("before all is taken"))["acknowledged"]
+        taken = await self.take_all()
+        good = [payload for payload in taken if payload.startswith(b"good ")]
+        self.assertEqual(good[:acknowledged], [b"good %d" % number for number in range(acknowledged)])
+        return taken
 
     async def lap(self, name: str) -> dict[str, Any]:
         """How the good client was served since the last time; it goes to the log of the tests too."""

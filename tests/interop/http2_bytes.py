@@ -121,6 +121,17 @@ def payload_message(payload: bytes) -> bytes:
     return message(bytes(coded) + payload)
 
 
+def payload_in(framed: bytes) -> bytes:
+    """The payload of a ConsumeResponse or StreamMessage that has one."""
+    at, size, shift = 6, 0, 0
+    while True:
+        byte = framed[at]
+        size |= (byte & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if byte < 0x80:
+            return framed[at : at + size]
+
+
 class Frame(NamedTuple):
     """One frame that came."""
 

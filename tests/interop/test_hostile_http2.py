@@ -495,6 +495,9 @@ class HostileHttp2Tests(HostileHttp2TestCase):
         self.assertFalse(wrong, f"{len(wrong)} of {len(attacks)}:\n" + "\n".join(wrong))
         self.assertGreater(len(attacks), 80)
         await self.finish(f"{len(attacks)} attacks, {mode}")
+        if mode == "grpc":
+            await self.take_acknowledged()
+        self.assert_memory_is_back()
 
     def test_unary(self):
         """The table over Produce."""
@@ -520,5 +523,7 @@ class HostileHttp2Tests(HostileHttp2TestCase):
             wrong = [said for said in await asyncio.gather(*map(one, attacks)) if said]
             self.assertFalse(wrong)
             await self.finish("all at once")
+            await self.take_acknowledged()
+            self.assert_memory_is_back()
 
         return self.story(all_of_them())

@@ -15,6 +15,7 @@ from tests.interop import wire
 from tests.interop.hostile_http2 import (
     CONSUME,
     HELD_BYTES,
+    MARK,
     OPEN,
     OPEN_WINDOWS,
     OPENING,
@@ -66,13 +67,6 @@ class HostilePeersTests(HostileHttp2TestCase):
     def begin(self, mode: str, *arguments: str) -> None:
         """A server that takes as many calls at once as anybody cares to send."""
         super().begin(mode, "--max-streams", str(MILLION), *arguments)
-
-    async def take_all(self) -> list[bytes]:
-        """Take all that is in."""
-        count = await self.server.metric("quickpulse_queue_depth") + 1000  # the good client goes on
-        bodies = Answers(await self.take(count)).bodies
-        taken = [_payload(bodies[stream]) for stream in range(1, 2 * count, 2)]
-        return [payload for payload in taken if payload is not None]
 
     async def put(self, body: bytes, count: int) -> int:
         """Put so many in, as fast as it goes; gives how many were acknowledged."""
@@ -133,10 +127,11 @@ class HostilePeersTests(HostileHttp2TestCase):
             counts = await self.finish("a slow reader of a million answers")
             self.assertEqual(counts[REFUSED.format("stalled")], 1)
             self.assertLess(self.worst_rss - self.rss_before, HELD_BYTES)
-            taken = (await self.take_all()).count(b"x" * 100)
-            self.assertLessEqual(taken, 50_000)
             self.assertGreater(counts["quickpulse_undelivered_total"], 0)
-            self.assertLessEqual(50_000 - taken, counts["quickpulse_dequeue_total"])
+            self.assertLessEqual(counts["quickpulse_undelivered_total"], counts["quickpulse_dequeue_total"])
+            taken = await self.take_all()
+            left = [int(payload[5:]) for payload in taken if payload.startswith(b"good ")]
+            self.assertEqual(left, list(range(left[0], left[0] + len(left))), "what was not taken is there, in order")
             self.assert_memory_is_back()
 
         return self.story(talk())
@@ -232,6 +227,29 @@ class HostilePeersTests(HostileHttp2TestCase):
 
     test_no_window_at_all.todo = "bytes that wait for a window only are not timed yet"
 
+    def test_long_messages_that_are_never_read(self):
+        """What waits for a window is forgotten with its connection, each time."""
+
+        async def talk() -> None:
+            self.begin("grpc")
+            body = payload_message(bytes(1_000_000))
+            parts = [data(1, body[at : at + 16_000], 0) for at in range(0, len(body), 16_000)]
+            put = OPENING + headers(1, fields_of(PRODUCE)) + b"".join(parts) + data(1, b"")
+            asked = h2.PREFACE + settings((h2.INITIAL_WINDOW_SIZE, 0)) + h2.pipelined(CONSUME, message(b""), 50)
+            mark = frame(h2.PING, 0, 0, MARK)
+            for _ in range(3):
+                for sent, until in [(put, last_of(1))] * 40 + [(asked + mark, MARK)] * 10:
+                    sock = await wire.connect(self.server.port)
+                    with sock:
+                        await storm(sock, sent, until)
+            await self.finish("long messages that are never read")
+            await self.take_all()
+            self.assert_memory_is_back(HELD_BYTES)
+
+        return self.story(talk())
+
+    test_long_messages_that_are_never_read.todo = "what waited stays until the garbage collector comes"
+
     def test_goaway_with_open_streams(self):
         """The client says that it opens no more: its calls are still served, also those begun before."""
 
@@ -306,7 +324,7 @@ class HostilePeersTests(HostileHttp2TestCase):
             for at, sock in enumerate(sockets):
                 (wire.vanish if at % 2 else socket.socket.close)(sock)
             await self.finish("a thousand that vanish")
-            taken = await self.take_all()
+            taken = await self.take_acknowledged()
             self.assertEqual(taken.count(b"whole"), 1000)
             self.assert_memory_is_back()
 
@@ -327,20 +345,8 @@ class HostilePeersTests(HostileHttp2TestCase):
             self.begin("grpc")
             self.assertEqual(await asyncio.gather(*(one() for _ in range(2000))), [0] * 2000)
             await self.finish("2,000 connections at once")
-            taken = await self.take_all()
+            taken = await self.take_acknowledged()
             self.assertEqual(taken.count(b"one of many"), 2000)
             self.assert_memory_is_back()
 
         return self.story(talk())
-
-
-def _payload(body: bytes) -> bytes | None:
-    """Of a ConsumeResponse; None for an error."""
-    if body[5:6] == b"\x12":
-        return None
-    at, size, shift = 6, 0, 0
-    while True:
-        size |= (body[at] & 0x7F) << shift
-        shift, at = shift + 7, at + 1
-        if not body[at - 1] & 0x80:
-            return body[at : at + size]
