@@ -209,7 +209,7 @@ OPTIONS = (
     ),
     Option(
         "max-inflight-bytes",
-        8_388_608,
+        16_777_216,
         _whole_number(65_536),
         "Bytes of one connection that may be under way: received and not answered, or answered and not read.",
     ),
@@ -262,7 +262,7 @@ class Settings:
     max_connections_per_address: int | None = None
     max_streams: int = 1_000
     max_header_bytes: int = 16_384
-    max_inflight_bytes: int = 8_388_608
+    max_inflight_bytes: int = 16_777_216
     handshake_seconds: float = 5.0
     idle_seconds: float = 0.0
     stall_seconds: float = 30.0

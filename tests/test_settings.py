@@ -38,7 +38,7 @@ DEFAULTS = {
     "max-connections-per-address": None,
     "max-streams": 1_000,
     "max-header-bytes": 16_384,
-    "max-inflight-bytes": 8_388_608,
+    "max-inflight-bytes": 16_777_216,
     "handshake-seconds": 5.0,
     "idle-seconds": 0.0,
     "stall-seconds": 30.0,

@@ -64,7 +64,8 @@ DEFAULT_WINDOW = 65_535
 """Of the connection and of each stream, until somebody says otherwise."""
 
 STREAM_WINDOW = 1024 * 1024
-"""What a client may send on one stream before it is read: one message of the default limit."""
+"""The most that a stream that sends gets, while all together get no more than half of the connection's: so many streams
+that are not read stay within it."""
 
 RECENT_RESETS = 1024
 """Streams whose end by us is remembered: what the peer had sent by then is no fault of its. As many as a client may
@@ -304,7 +305,7 @@ class Connection:
         if stream_id > MAX_STREAM_ID:
             raise ValueError("no stream is left on this connection")
         self._last_id = stream_id
-        stream = self.streams[stream_id] = Stream(stream_id, self._peer_window, STREAM_WINDOW)
+        stream = self.streams[stream_id] = Stream(stream_id, self._peer_window, DEFAULT_WINDOW)
         self._send_block(stream_id, block, END_STREAM if end else 0)
         if end:
             stream.move(Input.SEND_END)
@@ -657,7 +658,6 @@ class Connection:
     def _introduce(self) -> None:
         """Our half of the preface: SETTINGS, and the connection's window."""
         values = [
-            (Setting.INITIAL_WINDOW_SIZE, STREAM_WINDOW),
             (Setting.MAX_HEADER_LIST_SIZE, self._max_header_bytes),
         ]
         if self.role is Role.CLIENT:
@@ -681,7 +681,7 @@ class Connection:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from None
 
     def _open_request(self, stream_id: int, known: Known, volatile: bytes | None) -> Stream:
-        stream = self.streams[stream_id] = Stream(stream_id, self._peer_window, STREAM_WINDOW)
+        stream = self.streams[stream_id] = Stream(stream_id, self._peer_window, DEFAULT_WINDOW)
         stream.content_left = known.content_length
         if known.content_length is None:
             self._receiving[stream_id] = stream
@@ -829,11 +829,16 @@ class Connection:
         Not at once: to some clients a reset right behind the answer looks like its failure.
         """
         if self.role is Role.SERVER and stream.state is State.HALF_CLOSED_LOCAL:
-            if stream.receive_window <= STREAM_WINDOW // 2:
+            if stream.receive_window <= DEFAULT_WINDOW // 2:
                 self.reset(stream, ErrorCode.NO_ERROR)
-        elif stream.receive_window <= STREAM_WINDOW // 2 and not stream.is_held and not stream.is_remote_closed:
-            self._out.append(window_update_frame(stream.id, STREAM_WINDOW - stream.receive_window))
-            stream.receive_window = STREAM_WINDOW
+            return
+        if stream.is_held or stream.is_remote_closed:
+            return
+        if stream.receive_window <= stream.room // 2:
+            share = self._window // (2 * len(self.streams)) if self.streams else STREAM_WINDOW
+            stream.room = min(max(share, DEFAULT_WINDOW), STREAM_WINDOW)
+            self._out.append(window_update_frame(stream.id, stream.room - stream.receive_window))
+            stream.receive_window = stream.room
 
     def _fits(self, size: int, total: int) -> bool:
         """Whether bodies of `size`, together `total`, go out at once, each on a stream that has sent nothing."""

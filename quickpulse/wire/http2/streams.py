@@ -45,6 +45,7 @@ class Stream:
     :ivar context: whatever the layer above keeps for it.
     :ivar send_window: bytes that the peer takes now; below zero after it has made its windows smaller.
     :ivar receive_window: bytes that the peer may still send.
+    :ivar room: what it was last filled up to.
     :ivar pending: bytes that wait for a window.
     :ivar trailers: the block that ends the stream after `pending`; empty: DATA with END_STREAM does; None: no end yet.
     :ivar is_held: whether the peer gets no new room: the layer above takes no more for now.
@@ -60,6 +61,7 @@ class Stream:
         "is_held",
         "pending",
         "receive_window",
+        "room",
         "send_window",
         "state",
         "trailers",
@@ -69,7 +71,7 @@ class Stream:
         self.id = stream_id
         self.state = State.OPEN
         self.send_window = send_window
-        self.receive_window = receive_window
+        self.receive_window = self.room = receive_window
         self.pending = bytearray()
         self.trailers: bytes | None = None
         self.is_held = False
