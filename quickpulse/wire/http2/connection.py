@@ -71,7 +71,7 @@ RECENT_RESETS = 1024
 """Streams whose end by us is remembered: what the peer had sent by then is no fault of its. As many as a client may
 have open by default, so that all of them can be reset at once."""
 
-EARLY_UPDATES = 1024
+EARLY_UPDATES = 256
 """Requests without a stream of which a wider window is remembered, until they are answered."""
 
 MAX_SETTINGS = 64
@@ -837,8 +837,9 @@ class Connection:
         if stream.receive_window <= stream.room // 2:
             share = self._window // (2 * len(self.streams)) if self.streams else STREAM_WINDOW
             stream.room = min(max(share, DEFAULT_WINDOW), STREAM_WINDOW)
-            self._out.append(window_update_frame(stream.id, stream.room - stream.receive_window))
-            stream.receive_window = stream.room
+            if stream.room > stream.receive_window:  # else its share has become less than what it still has
+                self._out.append(window_update_frame(stream.id, stream.room - stream.receive_window))
+                stream.receive_window = stream.room
 
     def _fits(self, size: int, total: int) -> bool:
         """Whether bodies of `size`, together `total`, go out at once, each on a stream that has sent nothing."""

@@ -224,6 +224,22 @@ class ReceivingTests(SynchronousTestCase):
             talk.feed(*[frame(DATA, 0, stream_id, FULL)] * 2)
         self.assertEqual(talk.connection.streams[87].receive_window, DEFAULT_WINDOW)
 
+    def test_a_share_that_becomes_less(self) -> None:
+        """Nothing is taken back; room is given again once what is left is below the new share."""
+        talk = Talk(window=STREAM_WINDOW * 2)
+        stream = self.opened(talk)
+        talk.feed(frame(DATA, 0, 1, FULL) * 2)
+        self.assertEqual(stream.receive_window, STREAM_WINDOW)
+        for stream_id in range(3, 23, 2):
+            self.opened(talk, stream_id)
+        talk.sent()
+        talk.feed(frame(DATA, 0, 1, FULL) * 40)
+        self.assertEqual((stream.receive_window, talk.sent()), (STREAM_WINDOW - 40 * len(FULL), []))
+        talk.feed(frame(DATA, 0, 1, FULL) * 23)
+        share = STREAM_WINDOW // len(talk.connection.streams)
+        self.assertEqual(stream.receive_window, share)
+        self.assertEqual(talk.sent()[-1], update(1, share - STREAM_WINDOW + 63 * len(FULL)))
+
     def test_padding_counts(self) -> None:
         """Of frames with data and without (section 6.1), and its room comes back."""
         talk = Talk(window=STREAM_WINDOW)
