@@ -132,6 +132,7 @@ class Serving:
         self.traffic.undelivered(lost)
         self._backlog.clear()
         self._postponed.clear()
+        self.http2.forget()
 
     def confirm(self) -> None:
         """Find out what has arrived, before the connection is cut."""

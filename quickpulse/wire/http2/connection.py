@@ -153,7 +153,7 @@ class Connection:
         self._peer_window = DEFAULT_WINDOW
         self._peer_frame_size = LEAST_MAX_FRAME_SIZE
         self._is_prefaced = role is Role.CLIENT
-        self._has_settings = False
+        self._has_settings = self._has_widened = False
         self.is_failed = False
         """Nothing more is read; GOAWAY was said."""
         self.is_shut_down = False
@@ -178,6 +178,9 @@ class Connection:
                 self._take_all()
                 if self._fresh:
                     self._open_fresh()
+                if self._has_widened:
+                    self._has_widened = False
+                    self._send_blocked()
             self._rest = self._data[self._at :]
             requests = self._return_room()
             if self._late_resets:
@@ -332,6 +335,17 @@ class Connection:
         :param data: eight bytes.
         """
         self._out.append(frame(PING, 0, 0, data))
+
+    def forget(self) -> None:
+        """The connection is over: let go of all that it holds, which may be much, and not wait for the collector."""
+        for stream in self.streams.values():
+            stream.pending.clear()
+            stream.context = None
+        for held in (self.streams, self._receiving, self._blocked, self._fresh, self._out):
+            held.clear()
+        self._data = self._rest = b""
+        self._block = None
+        self._events = []
 
     def announce_shutdown(self) -> None:
         """The first of two GOAWAYs: say that no new stream should come; those on their way are still served."""
@@ -638,7 +652,7 @@ class Connection:
             self.send_window += increment
             if self.send_window > MAX_WINDOW:
                 raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window overflows")
-            self._send_blocked()
+            self._has_widened = True  # all that wait are looked at once a read, not once for each of its frames
             return
         self._require_not_idle(stream_id, "WINDOW_UPDATE")
         stream = self.streams.get(stream_id)
