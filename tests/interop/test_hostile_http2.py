@@ -418,7 +418,7 @@ def streaming_calls() -> Iterator[Attack]:
     path = f"{SERVICE}/StreamMessages"
     good, opened = payload_message(b"x" * 1000), headers(1, fields_of(path))
     first = settings((h2.INITIAL_WINDOW_SIZE, 0)) + opened
-    frames = data(1, good * 16, 0) * 66  # 1,063,920 bytes: the first wait for the client's window, and so do the others
+    frames = data(1, good * 16, 0) * 150  # 2.4 MB: the first wait for the client's window, and so do the others
     yield Attack("more DATA than a stream's window", first + frames, resets(1, FLOW_CONTROL_ERROR))
     for name, sent, status in (
         ("flag 2", message(b"", 2), INTERNAL),

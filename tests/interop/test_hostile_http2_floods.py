@@ -216,9 +216,9 @@ def tiny_windows() -> Iterator[Flood]:
     yield Flood("windows of one byte", lambda: settings((h2.INITIAL_WINDOW_SIZE, 1)) + asked() + drip * 20, EITHER)
     opening = [(h2.INITIAL_WINDOW_SIZE, 1), (h2.INITIAL_WINDOW_SIZE, 0)] * 1300
     yield Flood("windows that open and close", lambda: closed + asked() + settings(*opening) * 20, EITHER)
-    yield Flood("the connection's window in drips", lambda: closed + asked() + window_update(0, 1) * MANY, EITHER)
+    yield Flood("the connection's window in drips", lambda: closed + asked() + window_update(0, 1) * 10_000, EITHER)
     updates = b"".join(window_update(0, 1) + window_update(at, 1) for at in odd(STREAMS))
-    yield Flood("both windows in drips", lambda: closed + asked() + updates * 20, EITHER)
+    yield Flood("both windows in drips", lambda: closed + asked() + updates * 5, EITHER)
     yield Flood("more calls than are allowed", lambda: asked(20_000), CALM)
 
 
