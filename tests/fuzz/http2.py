@@ -350,8 +350,7 @@ class Session:
         assert not connection._late_resets
         for stream in connection.streams.values():
             assert stream.state is not State.CLOSED
-            if not connection.is_failed:
-                assert not stream.pending or min(stream.send_window, connection.send_window) <= 0
+            assert not stream.pending or min(stream.send_window, connection.send_window) <= 0
             assert bool(stream.pending) is (stream.id in connection._blocked)
         assert connection._receiving.keys() <= connection.streams.keys()
         assert connection._blocked.keys() <= connection.streams.keys()

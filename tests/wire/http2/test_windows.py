@@ -180,6 +180,12 @@ class SendingTests(SynchronousTestCase):
         talk.connection.answer(2 * EARLY_UPDATES + 7, Answer(HEAD, b"b", TAIL))
         self.assertEqual(talk.connection.streams, {})
 
+    def test_room_before_a_fault(self) -> None:
+        """What waited has gone, and is told, before the connection's end is."""
+        self.connection.send_data(self.one, bytes(65_536))
+        events = self.talk.feed(window_update_frame(0, 10), window_update_frame(1, 10), frame(DATA, 0, 0))
+        self.assertEqual([type(event) for event in events], [ev.Drained, ev.Failed])
+
     def test_a_reset_forgets(self) -> None:
         """What waited."""
         self.connection.send_data(self.one, bytes(70_000))
