@@ -166,12 +166,12 @@ class Answers:
         self.received = received
         self.goaway: int | None = None
         self.resets: dict[int, int] = {}
-        self.bodies: dict[int, bytes] = {}
+        parts: dict[int, list[bytes]] = {}
         self.pongs: list[bytes] = []
         self._blocks: list[tuple[int, bytes]] = []
         for kind, flags, stream, payload in read_frames(received):
             if kind == DATA:
-                self.bodies[stream] = self.bodies.get(stream, b"") + payload
+                parts.setdefault(stream, []).append(payload)
             elif kind == HEADERS:
                 self._blocks.append((stream, payload))
             elif kind == GOAWAY:
@@ -180,6 +180,7 @@ class Answers:
                 self.resets[stream] = int.from_bytes(payload, "big")
             elif kind == PING and flags & ACK:
                 self.pongs.append(payload)
+        self.bodies = {stream: b"".join(chunks) for stream, chunks in parts.items()}
 
     @cached_property
     def fields(self) -> dict[int, dict[bytes, bytes]]:

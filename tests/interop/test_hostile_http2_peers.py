@@ -248,8 +248,6 @@ class HostilePeersTests(HostileHttp2TestCase):
 
         return self.story(talk())
 
-    test_long_messages_that_are_never_read.todo = "what waited stays until the garbage collector comes"
-
     def test_goaway_with_open_streams(self):
         """The client says that it opens no more: its calls are still served, also those begun before."""
 
