@@ -138,11 +138,9 @@ def _drain(loop: Loop, server: Server, mode: str) -> None:
         for _ in range(DRAIN_TURNS):
             loop.turn()
     for link in loop.links:
-        link.rests_until = float("inf")
+        link.is_leaving = True
     while any(link.outstanding for link in loop.links):
         loop.turn()
-        for link in loop.links:
-            link.rests_until = float("inf")  # again: being told "empty" set it anew
 
 
 def _readable(result: dict[str, Any]) -> str:

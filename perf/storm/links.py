@@ -62,6 +62,9 @@ class Peer(Link):
         self.serial = serial
         self.asked = self.answered = 0
         self.is_ending = False
+        self.is_leaving = False
+        """Whether it asks for no more, to be closed in order."""
+        self.leaves_at = float("inf")
         self.rests_until = 0.0
         self.has_read_all = False
 
@@ -102,7 +105,7 @@ class Peer(Link):
 
     def top_up(self, now: float) -> None:
         """Asks for more, if there is room, and time."""
-        if self.is_ending or now < self.rests_until:
+        if self.is_ending or self.is_leaving or now < self.rests_until:
             return
         while self.outstanding <= (WINDOW_BLOCKS - 1) * BLOCK:
             first = self.books.next_block(self.serial) if self.puts else 0
@@ -157,6 +160,10 @@ class WebSocketPeer(Peer, WebSocketLink):
         self.join(books, serial)
         super().__init__(port, parse_row(f"{self.path}:1x{BLOCK}"), lambda _: b"", None, len(OK))
         self.begin()
+
+    def close(self) -> None:
+        """All was answered: the end of the connection is enough. Its answer to a Close would meet a closed socket."""
+        self.socket.close()
 
     def other(self, first: int, payload: bytes) -> None:
         """A frame that is no answer: a ping, or what the server must not send."""

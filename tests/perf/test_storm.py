@@ -92,7 +92,7 @@ class RealTests(SynchronousTestCase):
     """Against our server."""
 
     def test_every_mode(self) -> None:
-        """All is well, whatever is killed."""
+        """All is well, whatever is half closed or cancelled."""
         for mode, ways in (("ws", "half-close"), ("grpc", "half-close,cancel"), ("grpc_stream", "half-close,cancel")):
             run = storm(mode, "--kill-every", "0.01", "--ways", ways)
             self.assertEqual((run.status, run.result["problems"]), (0, []), run.errors)
