@@ -659,6 +659,17 @@ class EndTests(RuleTestCase):
         self.assertEqual(talk.sent(), [goaway(ErrorCode.INTERNAL_ERROR, 1, "ours")])
         self.assertEqual(talk.feed(request(3)), [])
 
+    def test_forgetting(self) -> None:
+        """Nothing is held any more, and nothing goes out."""
+        talk = Talk()
+        talk.feed(headers(1), headers(3), request(5)[:-1])
+        stream = talk.connection.streams[1]
+        stream.context = "the layer's own"
+        talk.connection.send_data(stream, bytes(70_000))
+        talk.connection.forget()
+        self.assertEqual((talk.connection.streams, talk.connection.unsent_bytes, talk.sent()), ({}, 0, []))
+        self.assertEqual((bytes(stream.pending), stream.context, talk.connection.is_blocked), (b"", None, False))
+
     def test_what_came_before_a_fault(self) -> None:
         """Is told, and Failed is the last."""
         talk = Talk()
