@@ -210,13 +210,21 @@ class GrpcConnection(Protocol):
             self._http2.shut_down()
             self._close()
             return
+        stall = self._settings.stall_seconds
+        if stall and self._http2.is_blocked and serving.is_stalled(stall):
+            self._traffic.refused("stalled")
+            self.abort()
+            return
         if quiet >= PING_SECONDS and not serving.is_held:
             self._http2.ping(_ALIVE)
             self.flush()
         self._look_later()
 
     def _look_later(self) -> None:
-        self._schedule(min(PING_SECONDS, self._settings.idle_seconds or PING_SECONDS), self._look)
+        settings = self._settings
+        self._schedule(
+            min(PING_SECONDS, settings.idle_seconds or PING_SECONDS, settings.stall_seconds or PING_SECONDS), self._look
+        )
 
     def ponged(self, data: bytes) -> None:
         """The peer answered a PING."""

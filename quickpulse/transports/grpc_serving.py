@@ -97,6 +97,7 @@ class Serving:
         self.is_draining = False
         self.last_request: float = reactor.seconds()
         """When the last request came, or the connection began."""
+        self._unmoved: dict[int, tuple[int, float]] = {}  # unary answers that wait: stream to bytes, and since when
         self._link = link
         self._now = 0.0
         self._is_lost = False
@@ -151,6 +152,20 @@ class Serving:
     def is_quiet(self) -> bool:
         """Whether nothing waits for an answer."""
         return not self._waiting_for and self.http2.is_quiet
+
+    def is_stalled(self, seconds: float) -> bool:
+        """Whether the answer to a unary call has waited for its window for so long, and nothing of it went.
+
+        A stream's answers may wait: that is how its reader says that it is busy. Nobody reads a unary call slowly.
+        """
+        now, unmoved = self.reactor.seconds(), {}
+        for stream in self.http2.streams.values():
+            if stream.pending and isinstance(stream.context, UnaryCall):
+                size = len(stream.pending)
+                before, since = self._unmoved.get(stream.id, (size, now))
+                unmoved[stream.id] = size, since if before == size else now
+        self._unmoved = unmoved
+        return any(now - since >= seconds for _, since in unmoved.values())
 
     @property
     def is_held(self) -> bool:

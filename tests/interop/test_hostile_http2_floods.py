@@ -296,5 +296,3 @@ class HostileFloodsTests(HostileHttp2TestCase):
             self.assert_memory_is_back()
 
         return self.story(talk())
-
-    test_bombs_again.todo = "an error and the reader that keeps it are a cycle, and wait for the garbage collector"

@@ -225,8 +225,6 @@ class HostilePeersTests(HostileHttp2TestCase):
 
         return self.story(talk())
 
-    test_no_window_at_all.todo = "bytes that wait for a window only are not timed yet"
-
     def test_long_messages_that_are_never_read(self):
         """What waits for a window is forgotten with its connection, each time."""
 

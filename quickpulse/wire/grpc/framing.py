@@ -91,21 +91,19 @@ class MessageReader:
             start = at + PREFIX_SIZE
             end = start + length
             if flag or end > size:
-                fault = self._fault_of(flag, length)
-                if fault is None and end > size:
-                    self._needed = end - at
-                    break
-                if inflated == MAX_INFLATED:
-                    self.is_unfinished = True
-                    break
                 try:
-                    if fault is not None:
-                        raise fault
+                    self._check(flag, length)
+                    if end > size:
+                        self._needed = end - at
+                        break
+                    if inflated == MAX_INFLATED:
+                        self.is_unfinished = True
+                        break
                     add(_inflated(data[start:end], self._max_message_bytes))
                 except RpcError as error:
-                    self.fault = error
                     if not messages:
                         raise
+                    self.fault = error.with_traceback(None)
                     break
                 inflated += 1
             else:
@@ -113,13 +111,12 @@ class MessageReader:
             at = end
         return messages, at
 
-    def _fault_of(self, flag: int, length: int) -> RpcError | None:
-        """What is wrong with a prefix."""
+    def _check(self, flag: int, length: int) -> None:
+        """Look at a prefix; `RpcError` for what is wrong with it."""
         if flag > 1 or (flag and not self._is_compressed):
-            return RpcError(Status.INTERNAL, f"message with flag {flag}, but grpc-encoding names no compression")
+            raise RpcError(Status.INTERNAL, f"message with flag {flag}, but grpc-encoding names no compression")
         if length > self._max_message_bytes + OVERHEAD_BYTES:
-            return too_large(length, self._max_message_bytes)
-        return None
+            raise too_large(length, self._max_message_bytes)
 
 
 def read_one(body: bytes, max_message_bytes: int, is_compressed: bool) -> bytes:
@@ -135,7 +132,7 @@ def read_one(body: bytes, max_message_bytes: int, is_compressed: bool) -> bytes:
     reader = MessageReader(max_message_bytes, is_compressed)
     messages = reader.feed([body])
     if reader.fault is not None:
-        raise reader.fault
+        raise RpcError(reader.fault.status, reader.fault.message)
     if len(messages) != 1 or reader.buffered_bytes:
         raise RpcError(Status.INTERNAL, NOT_ONE_MESSAGE)
     return messages[0]
