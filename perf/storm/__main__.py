@@ -152,7 +152,7 @@ def _readable(result: dict[str, Any]) -> str:
         f"{counts['received_unknown']} came out), queued before {result['queued']}",
         f"  received {counts['received']}, each once; missing {counts['missing']}",
         f"  killed: {', '.join(f'{count} by {way}' for way, count in result['kills'].items()) or 'none'}, with "
-        f"{result['killed_in_flight']} requests for messages under way",
+        f"at most {result['killed_in_flight']} messages under way",
         f"  server: {metrics}",
         *(f"  FAILED: {problem}" for problem in result["problems"]),
         *(f"    {example}" for example in result["examples"]),

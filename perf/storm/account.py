@@ -44,7 +44,7 @@ class Account:
     def __init__(self, total: int, queued: int = 0) -> None:
         self.total = total + queued
         self.killed_in_flight = 0
-        """Requests for a message that had no answer when their connection or call was ended by us."""
+        """Messages that may have been under way to connections and calls that we ended: the window of each."""
         self.fault_counts: Counter[str] = Counter()
         self.examples: list[str] = []
         self.queued = queued

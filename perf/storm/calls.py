@@ -235,7 +235,7 @@ class Exchanger(Peer, Http2Link):
         if self._waiting:
             return False
         self.send(rst_stream_frame(self._stream, CANCEL))
-        self.settle()
+        self.count_window()
         self.answered = self.asked
         self._blocks.clear()
         self._stream += 2

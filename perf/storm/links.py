@@ -120,6 +120,7 @@ class Peer(Link):
 
     def kill(self) -> None:
         """By RST, without having read what is still to come."""
+        self.count_window()
         ends.cut_off(self.socket)
         try:
             self.has_read_all = False
@@ -127,7 +128,6 @@ class Peer(Link):
                 self.take()
         except EndedError:
             pass
-        self.settle()
         ends.reset(self.socket)
 
     def half_close(self) -> None:
@@ -135,7 +135,7 @@ class Peer(Link):
 
         What is under way now may be so for the server too when it closes, even if it is read later.
         """
-        self.settle()
+        self.count_window()
         self.is_ending = True
         try:
             if not self.unsent:
@@ -145,10 +145,13 @@ class Peer(Link):
         except OSError:
             pass
 
-    def settle(self) -> None:
-        """What has no answer by now may never have one."""
+    def count_window(self) -> None:
+        """It is being killed: how many messages may be under way to it.
+
+        Not only those without an answer: a server sees what arrived in steps of a write, which may be a whole window.
+        """
         if self.takes and not self.is_ending:
-            self.books.killed_in_flight += self.outstanding
+            self.books.killed_in_flight += min(self.asked, WINDOW_BLOCKS * BLOCK)
 
 
 class WebSocketPeer(Peer, WebSocketLink):

@@ -71,7 +71,6 @@ class Loop:
         """Ends connections in order; nothing is under way there."""
         for link in list(links):
             self._forget(link)
-            link.settle()
             link.close()
 
     def turn(self) -> None:
@@ -110,7 +109,6 @@ class Loop:
             if link not in self._ending:
                 raise LoadFaultError(f"a connection ended by itself: {error}") from None
             self._forget(link)
-            link.settle()
             link.socket.close()
             return
         except LoadFaultError:

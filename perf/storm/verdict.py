@@ -26,7 +26,7 @@ def problems(account: Account, metrics: Metrics) -> list[str]:
         ),
         (
             metrics.undelivered <= account.killed_in_flight,
-            f"{metrics.undelivered} undelivered are too many: {account.killed_in_flight} requests were under way",
+            f"{metrics.undelivered} undelivered are too many: at most {account.killed_in_flight} were under way",
         ),
         (
             counts.acknowledged <= metrics.enqueued + account.queued <= counts.sent,
