@@ -178,7 +178,8 @@ class Connection:
                 self._take_all()
                 if self._fresh:
                     self._open_fresh()
-                self._send_widened()
+                if self._has_widened:
+                    self._send_widened()
             self._rest = self._data[self._at :]
             requests = self._return_room()
             if self._late_resets:
@@ -187,7 +188,8 @@ class Connection:
                 self._refuse_excess()
         except ConnectionFault as fault:
             self._withdraw()
-            self._send_widened()
+            if self._has_widened:
+                self._send_widened()
             self.fail(fault.code, fault.reason)
         self._data = b""
         return events
@@ -903,10 +905,9 @@ class Connection:
                 self._send_end(stream)
 
     def _send_widened(self) -> None:
-        """Send what waited, if this read has widened the connection's window."""
-        if self._has_widened:
-            self._has_widened = False
-            self._send_blocked()
+        """Send what waited: this read has widened the connection's window."""
+        self._has_widened = False
+        self._send_blocked()
 
     def _send_blocked(self) -> None:
         """Windows have opened: each stream in its turn, from the one that has waited longest."""
