@@ -57,17 +57,28 @@ class ReadGate:
             self._transport.resumeProducing()
 
 
-def unacknowledged_bytes(transport: Any) -> int:
+def unacknowledged_bytes(transport: Any, written: int | None = None) -> int:
     """Bytes written to a TCP transport that the peer's kernel has not confirmed: in its buffer and our kernel's.
 
     0 where it cannot be known (TLS, a socket that is closed).
+
+    :param written: all that was written to it since it began. With it our own transport's answer also holds when the
+        connection was reset: what is written then enters no buffer, and is in none that could be counted.
     """
+    if written is not None and knows_arrivals(transport):
+        return max(written - int(transport.acknowledged_bytes()), 0)
     waiting = _unsent_bytes(transport)
     try:
         kernel = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
     except (AttributeError, OSError, ValueError, TypeError):
         return waiting
     return waiting + int(struct.unpack("i", kernel)[0])
+
+
+def knows_arrivals(transport: Any) -> bool:
+    """Whether a transport can tell what has arrived even when its connection was lost."""
+    ask = getattr(transport, "acknowledged_bytes", None)
+    return ask is not None and ask() is not None
 
 
 def _unsent_bytes(transport: Any) -> int:
@@ -86,21 +97,22 @@ class Deliveries:
     server's sight: delivery is at most once.
     """
 
-    __slots__ = ("_under_way", "_written_bytes")
+    __slots__ = ("_under_way", "written_bytes")
 
     def __init__(self) -> None:
-        self._written_bytes = 0
+        self.written_bytes = 0
+        """Since the connection began."""
         self._under_way: deque[tuple[int, int]] = deque()
 
     def wrote(self, size_bytes: int, messages: int = 0) -> None:
         """`size_bytes` were written, with `messages` in them."""
-        self._written_bytes += size_bytes
+        self.written_bytes += size_bytes
         if messages:
-            self._under_way.append((self._written_bytes, messages))
+            self._under_way.append((self.written_bytes, messages))
 
     def confirm(self, unacknowledged: int) -> None:
         """All but the last `unacknowledged` bytes have arrived."""
-        arrived = self._written_bytes - unacknowledged
+        arrived = self.written_bytes - unacknowledged
         while self._under_way and self._under_way[0][0] <= arrived:
             self._under_way.popleft()
 

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.transports.flow import unacknowledged_bytes
+from quickpulse.transports.flow import knows_arrivals, unacknowledged_bytes
 from quickpulse.transports.grpc_serving import Serving
 from quickpulse.transports.handed_out import HandedOut
 from quickpulse.wire.grpc.requests import TIMEOUT
@@ -70,7 +70,7 @@ class GrpcConnection(Protocol):
             max_header_bytes=settings.max_header_bytes,
             window=settings.max_inflight_bytes,
         )
-        self._handed = HandedOut(lambda: unacknowledged_bytes(self.transport))
+        self._handed = HandedOut(lambda: unacknowledged_bytes(self.transport, self._handed.written))
         self._serving = Serving(self, self._http2, self._handed, self._reactor, self._traffic, settings)
         self._opening: bytes | None = b""  # what came of the preface; None once it is there
         self._is_beginning = True
@@ -158,6 +158,8 @@ class GrpcConnection(Protocol):
         for timer in (self._timer, self._linger):
             if timer is not None and timer.active():
                 timer.cancel()
+        if knows_arrivals(self.transport):
+            self._serving.confirm()
         self._serving.lost()
         self._factory.closed(self)
 

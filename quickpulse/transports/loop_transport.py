@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ The loop reads up to four times as much at once, and libuv goes on for up to 32 
 """
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER, which makes close() a reset
+
+_TCP_INFO = getattr(socket, "TCP_INFO", -1) if sys.platform == "linux" else -1
+_BYTES_ACKED, _BYTES_ACKED_AT = struct.Struct("=Q"), 120
 
 _OPEN, _CLOSING, _CLOSED = range(3)  # our half of the connection
 
@@ -264,6 +268,21 @@ class LoopTransport(asyncio.Protocol):
     def unsent_bytes(self) -> int:
         """Bytes that were written and that the kernel has not taken."""
         return self._io.get_write_buffer_size() if self.connected else 0
+
+    def acknowledged_bytes(self) -> int | None:
+        """Bytes that the peer's kernel has confirmed since the connection began, and its end if that is confirmed.
+
+        It can be asked until `connectionLost` has returned. None where the kernel does not say; Linux does.
+
+        Source: struct tcp_info of linux/tcp.h, tcpi_bytes_acked (RFC 4898).
+        """
+        try:
+            facts = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size + _BYTES_ACKED_AT)
+        except OSError:
+            return None
+        if len(facts) < _BYTES_ACKED.size + _BYTES_ACKED_AT:
+            return None
+        return int(_BYTES_ACKED.unpack_from(facts, _BYTES_ACKED_AT)[0])
 
     # IPushProducer: reading.
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from quickpulse.transports.flow import Deliveries, ReadGate, unacknowledged_bytes
+from quickpulse.transports.flow import Deliveries, ReadGate, knows_arrivals, unacknowledged_bytes
 from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._deliveries = Deliveries()
         self._unconfirmed_answers = 0
         # Our own transport can still be asked when the connection has ended. Of any other we must know before.
-        self._confirm_every = CONFIRM_EVERY if hasattr(self.transport, "unsent_bytes") else 1
+        self._confirm_every = CONFIRM_EVERY if knows_arrivals(self.transport) else 1
         super().connectionMade()
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
@@ -95,7 +95,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         """Forget the messages that have arrived."""
         self._unconfirmed_answers = 0
         if not self._deliveries.is_empty:
-            self._deliveries.confirm(unacknowledged_bytes(self.transport))
+            self._deliveries.confirm(unacknowledged_bytes(self.transport, self._deliveries.written_bytes))
 
     def peer_reads(self) -> None:
         """The peer has taken what waited for it: serve on, if that was waited for."""
@@ -108,8 +108,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._is_lost = True
         self._requests.clear()
         self._postponed.clear()
-        # What the transport itself held is gone with it; if that was nothing, the kernel still knows what arrived.
-        if self._confirm_every > 1 and not self._gate.is_peer_slow and self.transport.fileno() >= 0:
+        if knows_arrivals(self.transport):
             self.confirm()
         self.factory.traffic.undelivered(self._deliveries.unconfirmed())
 
@@ -157,7 +156,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             return
         if messages:
             self._note_messages(len(frames), messages, asked)
-        elif self._endpoint.gives_messages and not self._deliveries.is_empty:
+        elif self._endpoint.gives_messages:
             self._deliveries.wrote(len(frames))
         self._counts.sent_bytes += len(frames)
         self.transport.write(frames)
@@ -212,9 +211,8 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             action()
 
     def _wrote(self, size_bytes: int) -> None:
-        """Bytes without messages were written. Only those behind a message are of interest to its delivery."""
-        if not self._deliveries.is_empty:
-            self._deliveries.wrote(size_bytes)
+        """Bytes without messages were written."""
+        self._deliveries.wrote(size_bytes)
         self._counts.sent_bytes += size_bytes
 
     @property

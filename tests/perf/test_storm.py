@@ -11,6 +11,8 @@ from perf.storm.server import Metrics
 from perf.storm.verdict import problems
 from tests.perf.running import Run, run_perf
 
+ALL = "reset,half-close,cancel"
+
 MESSAGES = 20_000
 
 
@@ -92,8 +94,8 @@ class RealTests(SynchronousTestCase):
     """Against our server."""
 
     def test_every_mode(self) -> None:
-        """All is well, whatever is half closed or cancelled."""
-        for mode, ways in (("ws", "half-close"), ("grpc", "half-close,cancel"), ("grpc_stream", "half-close,cancel")):
+        """All is well, whatever is reset, half closed or cancelled."""
+        for mode, ways in (("ws", "reset,half-close"), ("grpc", ALL), ("grpc_stream", ALL)):
             run = storm(mode, "--kill-every", "0.01", "--ways", ways)
             self.assertEqual((run.status, run.result["problems"]), (0, []), run.errors)
             counts = run.result["counts"]

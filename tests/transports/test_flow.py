@@ -6,13 +6,14 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.transports.flow import Deliveries, unacknowledged_bytes
+from quickpulse.transports.flow import Deliveries, knows_arrivals, unacknowledged_bytes
 
 
 class SocketLike:
     """The parts of a TCP transport that are looked at."""
 
     def __init__(self, sock: socket.socket, buffered: bytes = b"") -> None:
+        self.sock = sock
         self.fileno = sock.fileno
         self.dataBuffer = buffered
         self.offset = 0
@@ -50,6 +51,29 @@ class UnacknowledgedTests(SynchronousTestCase):
     def test_a_transport_that_has_no_buffer(self) -> None:
         """TLS hides it."""
         self.assertEqual(unacknowledged_bytes(object()), 0)
+
+
+class ArrivalsTests(SynchronousTestCase):
+    """A transport that can tell what its peer's kernel has confirmed."""
+
+    def test_written_less_arrived(self) -> None:
+        """Whatever is in which buffer; the end of the connection may be confirmed as well."""
+        telling = SocketLike(socket.socket(), b"1234567")
+        self.addCleanup(telling.sock.close)
+        telling.acknowledged_bytes = lambda: 8
+        self.assertTrue(knows_arrivals(telling))
+        self.assertEqual(unacknowledged_bytes(telling, 10), 2)
+        self.assertEqual(unacknowledged_bytes(telling, 7), 0)
+
+    def test_one_that_cannot(self) -> None:
+        """Then the buffers are looked at."""
+        for transport in (object(), SocketLike(socket.socket(), b"")):
+            self.assertFalse(knows_arrivals(transport))
+        silent = SocketLike(socket.socket(), b"1234567")
+        silent.acknowledged_bytes = lambda: None
+        self.assertFalse(knows_arrivals(silent))
+        silent.sock.close()
+        self.assertEqual(unacknowledged_bytes(silent, 100), 10)
 
 
 class DeliveriesTests(SynchronousTestCase):

@@ -636,6 +636,33 @@ class LoopTransportTests(TransportContract, SocketTestCase):
         yield protocol.when("lost")
         self.assertEqual((transport.unsent_bytes(), unacknowledged_bytes(transport)), (0, 0))
 
+    @inlineCallbacks
+    def test_arrivals_are_known_after_a_reset(self):
+        """What is written when the reset is there already enters no buffer, and has not arrived."""
+        protocol = AskingAtTheEnd()
+        peer = self.connect(protocol)
+        yield protocol.when("made")
+        transport = protocol.transport
+        self.assertEqual(transport.acknowledged_bytes(), 0)
+        transport.write(b"arrives")
+        self.assertEqual((yield peer.read(7)), b"arrives")
+        peer.reset()
+        transport.write(b"too late")
+        yield protocol.when("lost")
+        self.assertEqual(protocol.arrived, 7)
+        self.assertIsNone(transport.acknowledged_bytes())
+
+
+class AskingAtTheEnd(Remembering):
+    """Asks its transport in `connectionLost` what has arrived."""
+
+    arrived: int | None = None
+
+    def connectionLost(self, reason):
+        """The last moment."""
+        self.arrived = self.transport.acknowledged_bytes()
+        super().connectionLost(reason)
+
 
 class Timer:
     """The loop's clock in the test's hands: `call_later` keeps, `fire` calls."""
