@@ -232,14 +232,19 @@ class HostilePeersTests(HostileHttp2TestCase):
             self.begin("grpc")
             body = payload_message(bytes(1_000_000))
             parts = [data(1, body[at : at + 16_000], 0) for at in range(0, len(body), 16_000)]
-            put = OPENING + headers(1, fields_of(PRODUCE)) + b"".join(parts) + data(1, b"")
+            begin = OPENING + headers(1, fields_of(PRODUCE)) + b"".join(parts[:3])
+            room = frame(h2.WINDOW_UPDATE, 0, 1, bytes(4))[:9]  # for all the rest
+            rest = b"".join(parts[3:]) + data(1, b"")
             asked = h2.PREFACE + settings((h2.INITIAL_WINDOW_SIZE, 0)) + h2.pipelined(CONSUME, message(b""), 50)
             mark = frame(h2.PING, 0, 0, MARK)
             for _ in range(3):
-                for sent, until in [(put, last_of(1))] * 40 + [(asked + mark, MARK)] * 10:
-                    sock = await wire.connect(self.server.port)
-                    with sock:
-                        await storm(sock, sent, until)
+                for _ in range(40):
+                    with await wire.connect(self.server.port) as sock:
+                        await storm(sock, begin, room)
+                        await storm(sock, rest, last_of(1))
+                for _ in range(10):
+                    with await wire.connect(self.server.port) as sock:
+                        await storm(sock, asked + mark, MARK)
             await self.finish("long messages that are never read")
             await self.take_all()
             self.assert_memory_is_back(HELD_BYTES)
