@@ -211,7 +211,7 @@ OPTIONS = (
         "max-inflight-bytes",
         16_777_216,
         _whole_number(65_536),
-        "Bytes of one connection that may be under way: received and not answered, or answered and not read.",
+        "Bytes of one gRPC connection that may be under way, at least one message: received, or answered and not read.",
     ),
     Option("handshake-seconds", 5.0, _seconds, "Time for a connection to begin its protocol; 0 is no such bound."),
     Option(
@@ -224,7 +224,7 @@ OPTIONS = (
         "stall-seconds",
         30.0,
         _seconds,
-        "A peer that reads nothing of what waits for it, for this long, is cut off; 0 is never.",
+        "A peer that reads nothing of what waits for it is cut off after this long to twice as long; 0 is never.",
     ),
     Option("drain-seconds", 8.0, _seconds, "Longest time that an orderly end takes after SIGTERM or SIGINT."),
     Option("queue", "memory", _text, "Queue provider: memory, or package.module:factory."),
