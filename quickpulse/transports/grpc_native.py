@@ -19,6 +19,7 @@ from quickpulse.transports.grpc_methods import Table
 from quickpulse.transports.grpc_reflection import reflection_table
 from quickpulse.transports.grpc_v0 import v0_table
 from quickpulse.transports.listening import ListeningService
+from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.wire.grpc.requests import Call, read_call
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.frames import goaway_frame, settings_frame
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @implementer(IProtocolNegotiationFactory)
-class GrpcFactory(Factory):
+class GrpcFactory(OpenConnections, Factory):
     """Makes the connections, holds what they share, and knows which are open.
 
     :param reactor: for timeouts.
@@ -42,6 +43,7 @@ class GrpcFactory(Factory):
     noisy = False
 
     def __init__(self, reactor: Any, queue: Any, traffic: ITraffic, settings: Settings) -> None:
+        super().__init__()
         self.reactor = reactor
         self.traffic = traffic
         self.counts = traffic.of(NAME)
@@ -52,8 +54,6 @@ class GrpcFactory(Factory):
             **self.health.table(),
             **reflection_table((SERVICE, grpc_health.SERVICE)),
         }
-        self.connections: set[GrpcConnection] = set()
-        self._all_closed: Deferred[None] | None = None
 
     def buildProtocol(self, addr: Any) -> GrpcConnection:
         """A connection."""
@@ -67,37 +67,15 @@ class GrpcFactory(Factory):
         """What a request's fields mean here."""
         return read_call(fields, self.table, self.settings.max_header_bytes)
 
-    def opened(self, connection: GrpcConnection) -> None:
-        """Remember a connection."""
-        self.connections.add(connection)
-        self.counts.opened()
-
-    def closed(self, connection: GrpcConnection) -> None:
-        """Forget it."""
-        self.connections.discard(connection)
-        self.counts.closed()
-        if self._all_closed is not None and not self.connections:
-            waiter, self._all_closed = self._all_closed, None
-            waiter.callback(None)
-
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""
         self.health.drain()
-        done: Deferred[None] = Deferred()
-        if not self.connections:
-            done.callback(None)
-            return done
-        self._all_closed = done
-        for connection in list(self.connections):
-            connection.flush()  # whoever watches the health is told first
-            connection.drain()
-        deadline = self.reactor.callLater(seconds, self.abort_all)
-        return done.addBoth(lambda _: (deadline.active() and deadline.cancel()) or None)
+        return self.end_all(_drain, seconds)
 
-    def abort_all(self) -> None:
-        """Cut what is still open."""
-        for connection in list(self.connections):
-            connection.abort()
+
+def _drain(connection: GrpcConnection) -> None:
+    connection.flush()  # whoever watches the health is told first
+    connection.drain()
 
 
 def _refusal(reason: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 
+from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.transports.ws_connection import CLOSE_TIMEOUT_SECONDS, WsProtocol
 from quickpulse.transports.ws_fast import FastWsProtocol
 
@@ -31,7 +32,7 @@ class _Timer:
         self.call_later = reactor.callLater
 
 
-class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
+class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
     """Makes the connections, holds what they share, and knows which are open.
 
     :param reactor: for timeouts.
@@ -49,7 +50,8 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         traffic: ITraffic,
         settings: Settings,
     ) -> None:
-        super().__init__(reactor=reactor, server="QuickPulse")
+        OpenConnections.__init__(self)
+        WebSocketServerFactory.__init__(self, reactor=reactor, server="QuickPulse")
         self.protocol = FastWsProtocol if settings.ws_frames == "fast" else WsProtocol
         self._batched_timer = _Timer(reactor)  # autobahn's own would run on the global reactor
         self.queue = queue
@@ -58,8 +60,6 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
         self.settings = settings
         self.allow_origin = settings.allow_origin
         self.is_draining = False
-        self.connections: set[WsProtocol] = set()
-        self._all_closed: Deferred[None] | None = None
         self.setProtocolOptions(
             maxMessagePayloadSize=settings.max_message_bytes,
             maxFramePayloadSize=settings.max_message_bytes,
@@ -75,33 +75,7 @@ class WsFactory(WebSocketServerFactory):  # type: ignore[misc]
             serveFlashSocketPolicy=False,
         )
 
-    def opened(self, connection: WsProtocol) -> None:
-        """Remember a connection."""
-        self.connections.add(connection)
-        self.counts.opened()
-
-    def closed(self, connection: WsProtocol) -> None:
-        """Forget it."""
-        self.connections.discard(connection)
-        self.counts.closed()
-        if self._all_closed is not None and not self.connections:
-            waiter, self._all_closed = self._all_closed, None
-            waiter.callback(None)
-
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""
         self.is_draining = True
-        done: Deferred[None] = Deferred()
-        if not self.connections:
-            done.callback(None)
-            return done
-        self._all_closed = done
-        for connection in list(self.connections):
-            connection.drain(seconds)
-        deadline = self.reactor.callLater(seconds, self.abort_all)
-        return done.addBoth(lambda _: (deadline.active() and deadline.cancel()) or None)
-
-    def abort_all(self) -> None:
-        """Cut what is still open."""
-        for connection in list(self.connections):
-            connection.abort()
+        return self.end_all(lambda connection: connection.drain(seconds), seconds)
