@@ -176,6 +176,7 @@ class PerfClient:
 
     def _close_slice(self) -> None:
         exchange = self.exchange
+        exchange.book_all()
         self._timeline.close_slice(
             exchange.clock() - exchange.started_at,
             exchange.ledger.acknowledged_count,

@@ -28,6 +28,12 @@ MAX_KIND_LENGTH = 100
 TIMED_CAPACITY = 1 << 24
 """Messages that a timed run has room for from the start. Memory that is not used is not taken."""
 
+BOOKED_AT_ONCE = 512
+"""Messages of a receiver that wait to be booked together: booking a few takes nearly as long."""
+
+UNBOOKED_BYTES = 1024 * 1024
+"""The most that a receiver's messages take up until then."""
+
 FIRST_PAUSE_SECONDS = 0.001
 LONGEST_PAUSE_SECONDS = 0.02
 """How long a consumer waits before it asks an empty queue again: the first time, and at most."""
@@ -58,6 +64,7 @@ class Exchange:
         self._deadline = 0.0
         self._next = [0] * options.producers
         self._answered_at: dict[object, float] = {}
+        self._unbooked = [_Unbooked() for _ in range(receivers)]
 
     def start(self) -> None:
         """The connections stand; the time runs from now."""
@@ -97,19 +104,20 @@ class Exchange:
 
     def arrived(self, receiver: int, payload: bytes) -> None:
         """A message came out."""
-        sent_at = self.ledger.receive(receiver, payload)
-        now = self._note_arrival()
-        if sent_at is not None:
-            self.end_to_end_latency.record(now - sent_at)
+        self._book(receiver)
+        self._receive(receiver, payload, self._note_arrival())
 
     def arrived_block(self, receiver: int, block: np.ndarray) -> None:
-        """Many messages of the expected size came out, one a row."""
-        sent_at = self.ledger.receive_block(receiver, block)
-        if sent_at is None:
-            for row in block:
-                self.arrived(receiver, row.tobytes())
-            return
-        self.end_to_end_latency.record_many(self._note_arrival() - sent_at)
+        """Many messages of the expected size came out, one a row. They are booked by and by."""
+        unbooked = self._unbooked[receiver]
+        unbooked.add(block, self._note_arrival())
+        if unbooked.count >= BOOKED_AT_ONCE or unbooked.count * block.shape[1] >= UNBOOKED_BYTES:
+            self._book(receiver)
+
+    def book_all(self) -> None:
+        """The ledger and the latencies know of everything that came, from here on."""
+        for receiver in range(len(self._unbooked)):
+            self._book(receiver)
 
     def empty(self, count: int = 1) -> None:
         """A consumer was told that the queue is empty."""
@@ -119,6 +127,7 @@ class Exchange:
         """Whether a consumer that was just told `queue is empty` is done."""
         if self.producing:
             return False
+        self.book_all()
         if self.ledger.outstanding <= 0:
             return True
         return self.clock() - max(self.receive_ended_at, self.publish_ended_at) > self.options.idle_seconds
@@ -139,14 +148,57 @@ class Exchange:
     @property
     def heard(self) -> bool:
         """Whether the server answered anything at all that makes sense."""
+        self.book_all()
         refused = self.errors[QUEUE_IS_FULL]
         return bool(self.ledger.acknowledged_count or self.ledger.received_count or self.empty_count or refused)
+
+    def _book(self, receiver: int) -> None:
+        """What waits of this receiver, in the order in which it came."""
+        unbooked = self._unbooked[receiver]
+        if not unbooked.count:
+            return
+        block, times = unbooked.take()
+        sent_at = self.ledger.receive_block(receiver, block)
+        if sent_at is not None:
+            self.end_to_end_latency.record_many(times - sent_at)
+            return
+        for row, at in zip(block, times.tolist(), strict=True):
+            self._receive(receiver, row.tobytes(), at)
+
+    def _receive(self, receiver: int, payload: bytes, at: float) -> None:
+        sent_at = self.ledger.receive(receiver, payload)
+        if sent_at is not None:
+            self.end_to_end_latency.record(at - sent_at)
 
     def _note_arrival(self) -> float:
         self.receive_ended_at = now = self.clock()
         if self.receive_started_at is None:
             self.receive_started_at = now
         return now
+
+
+class _Unbooked:
+    """Blocks of messages that came to one receiver, and when.
+
+    count: of their messages
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._blocks: list[np.ndarray] = []
+        self._times: list[float] = []
+
+    def add(self, block: np.ndarray, at: float) -> None:
+        """A block more."""
+        self.count += len(block)
+        self._blocks.append(block)
+        self._times.append(at)
+
+    def take(self) -> tuple[np.ndarray, np.ndarray]:
+        """All messages, one a row, and the time of each; it is empty from then on."""
+        blocks, times = self._blocks, self._times
+        self.count, self._blocks, self._times = 0, [], []
+        return np.concatenate(blocks), np.repeat(times, list(map(len, blocks)))
 
 
 def _shares(messages: int | None, producers: int) -> list[int] | None:

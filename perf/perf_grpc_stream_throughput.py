@@ -1,175 +1,184 @@
-"""The tool for gRPC streams: `python -m perf.perf_grpc_stream_throughput`. StreamMessages, by grpc.aio.
+"""The tool for gRPC streams: `python -m perf.perf_grpc_stream_throughput`. StreamMessages, one call a connection.
 
-The server puts what it is sent and answers with the oldest message, so a producer's stream is both
-acknowledged and handed messages by the same answers. A consumer's stream sends empty payloads, which only
-take; at the end, what is left is taken until the queue is empty. One is opened for this even where no
-consumers were asked for.
+The server puts what it is sent and answers with the oldest message, so a producer's stream is both acknowledged and
+handed messages by the same answers. A consumer's stream sends empty payloads, which only take; at the end, what is left
+is taken until the queue is empty. One is opened for this even where no consumers were asked for.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections import deque
 
-from grpc import aio
+import numpy as np
 
 from perf.client import ConnectionEndedError
-from perf.exchange import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, QUEUE_IS_EMPTY, QUEUE_IS_FULL, Exchange
-from perf.grpc_connection import kind_of, open_channel
+from perf.connection import Consumer, PerfConnection, Publisher, authority, connect
+from perf.exchange import QUEUE_IS_EMPTY, QUEUE_IS_FULL, Exchange
+from perf.grpc_connection import GrpcConnection, payload_head, read_answer
+from perf.grpc_requests import GrpcRows
+from perf.load.calls import data_frames, framed
+from perf.requests import MadeAhead, payload_rows, rows_at_front
 from quickpulse._generated.messagequeue_pb2 import StreamMessage
-from quickpulse._generated.messagequeue_pb2_grpc import MessageQueueStub
+from quickpulse.wire.grpc.framing import PREFIX, PREFIX_SIZE
+from quickpulse.wire.grpc.status import Status
+from quickpulse.wire.http2.frames import DATA, END_STREAM, frame
 
-TAKE = StreamMessage()
+STREAM = 1
+"""The call's."""
+
+TAKE = data_frames(STREAM, framed(b""), ends=False)
 """An empty payload."""
 
 
-class StreamConnection:
-    """A channel with one stream on it, and a window of unanswered messages."""
+class StreamConnection(GrpcConnection):
+    """One call, and a window of messages on it; answers come in order."""
 
-    def __init__(self, channel: aio.Channel, exchange: Exchange, receiver: int) -> None:
-        self.exchange = exchange
-        self._receiver = receiver
-        self._channel = channel
-        self._unanswered = 0
-        self._answered = asyncio.Event()
+    method = "StreamMessages"
+    lasting_streams = (STREAM,)
 
-    async def send_all(self) -> None:
-        """Sends to the end of the work."""
+    def __init__(self, exchange: Exchange, authority: str, receiver: int) -> None:
+        super().__init__(exchange, authority)
+        self.receiver = receiver
+        self._payload_bytes = exchange.options.payload_bytes
+        self._beginning = payload_head(self._payload_bytes)
+        self._answer_bytes = len(self._beginning) + self._payload_bytes
+        self._bodies: list[bytes] = []
+        self._held_bytes = self._seen_bytes = 0
+        self._needed_bytes = PREFIX_SIZE
+        self._is_ending = self._has_ended = False
+
+    def book_messages(self, count: int, rows: np.ndarray) -> None:
+        """Answers that are messages of the expected size, one a row. For the subclasses."""
         raise NotImplementedError
 
-    def take_answer(self, answer: StreamMessage) -> None:
-        """Books one answer."""
+    def book_answer(self, payload: bytes, error: str) -> None:
+        """Any one answer. For the subclasses."""
         raise NotImplementedError
 
     async def run(self) -> None:
         """Publishes or consumes to the end, then expects the status OK."""
-        self._call = MessageQueueStub(self._channel).StreamMessages()
-        sending = asyncio.create_task(self._send_and_finish())
-        reading = asyncio.create_task(self._read_all())
-        try:
-            await asyncio.gather(sending, reading)
-        except aio.AioRpcError as error:
-            raise ConnectionEndedError(kind_of(error)) from None
-        except asyncio.InvalidStateError:
-            raise ConnectionEndedError(f"{(await self._call.code()).name}: {await self._call.details()}") from None
-        finally:
-            sending.cancel()
-            reading.cancel()
-            self._call.cancel()
+        self.send(self.first_head)
+        await super().run()
 
-    async def close(self) -> None:
-        """Closes the channel."""
-        await self._channel.close()
-
-    async def send(self, message: StreamMessage) -> None:
-        """One message, when the window has room for it."""
-        await self.until_unanswered_below(self.exchange.options.in_flight)
-        if not self._unanswered:
+    def finish(self) -> None:
+        """No more is sent; the status is to come."""
+        if not self._is_ending:
+            self._is_ending = True
+            self.send(frame(DATA, END_STREAM, STREAM))
             self.exchange.waiting(self)
-        self._unanswered += 1
-        await self._call.write(message)
 
-    async def until_unanswered_below(self, limit: int) -> None:
-        """Until fewer than `limit` messages are unanswered."""
-        while self._unanswered >= limit:
-            self._answered.clear()
-            await self._answered.wait()
+    def on_data(self, stream: int, body: bytes) -> None:
+        """Any number of answers, and parts of them."""
+        self._bodies.append(body)
+        self._held_bytes += len(body)
 
-    def take_message(self, payload: bytes) -> None:
-        """A message came."""
-        self.exchange.arrived(self._receiver, payload)
+    def on_end(self, stream: int) -> None:
+        """With the status OK."""
+        self._has_ended = True
 
-    async def _send_and_finish(self) -> None:
-        await self.send_all()
-        await self.until_unanswered_below(1)
-        await self._call.done_writing()
-        self.exchange.waiting(self)  # for the status
+    def on_call_failed(self, stream: int, kind: str, status: Status | None) -> None:
+        """There is no other call."""
+        raise ConnectionEndedError(kind)
 
-    async def _read_all(self) -> None:
-        while (answer := await self._call.read()) is not aio.EOF:
-            if not self._unanswered:
-                raise ConnectionEndedError("more answers than requests")
-            self._unanswered -= 1
-            if self._unanswered:
-                self.exchange.waiting(self)
-            else:
-                self.exchange.resting(self)
-            self.take_answer(answer)
-            self._answered.set()
-        if self._unanswered:
-            raise ConnectionEndedError("the stream ended before every message was answered")
+    def take_answers(self) -> None:
+        """All that are whole."""
+        if self._held_bytes > self._seen_bytes:
+            self.exchange.waiting(self)
+        if self._held_bytes >= self._needed_bytes:
+            data = b"".join(self._bodies)
+            rest = data[self._take(data) :]
+            self._bodies, self._held_bytes = [rest], len(rest)
+        self._seen_bytes = self._held_bytes
+        if self._has_ended and not self.finished.done():
+            if self.unanswered or not self._is_ending:
+                raise ConnectionEndedError("the stream ended before every message was answered")
+            PerfConnection.finish(self)
+
+    def _take(self, data: bytes) -> int:
+        """How many bytes were whole answers."""
+        count = rows_at_front(data, self._beginning, self._payload_bytes)
+        if count:
+            self.count_answers(count)
+            self.book_messages(count, payload_rows(data, count, self._beginning, self._payload_bytes))
+        at, size = count * self._answer_bytes, len(data)
+        self._needed_bytes = PREFIX_SIZE
+        while size - at >= PREFIX_SIZE:
+            flag, length = PREFIX.unpack_from(data, at)
+            if flag:
+                raise ConnectionEndedError("an answer is compressed, which was not asked for")
+            start = at + PREFIX_SIZE
+            if start + length > size:
+                self._needed_bytes = PREFIX_SIZE + length
+                break
+            at = start + length
+            self.count_answers(1)
+            self.book_answer(*read_answer(data[start:at], StreamMessage))
+        return at
 
 
-class StreamProducer(StreamConnection):
+class StreamProducer(Publisher, StreamConnection):
     """Publishes; and receives, since that is what the answers are."""
 
-    def __init__(self, channel: aio.Channel, exchange: Exchange, number: int, receiver: int) -> None:
-        super().__init__(channel, exchange, receiver)
-        self._number = number
-        self._sequences: deque[int] = deque()
+    def __init__(self, exchange: Exchange, authority: str, number: int, receiver: int) -> None:
+        super().__init__(exchange, authority, receiver)
+        self.number = number
+        self._answered = 0
+        self._rows = GrpcRows(b"", self._payload_bytes, ends=False)
+        self._ahead = MadeAhead(self._rows.request_bytes, self._make_messages)
 
-    async def send_all(self) -> None:
-        """Every message that this producer is to send."""
-        in_flight, payloads = self.exchange.options.in_flight, self.exchange.payloads
-        while True:
-            await self.until_unanswered_below(in_flight)
-            sequence, count = self.exchange.allot(self._number, 1)
-            if count <= 0:
-                return
-            self._sequences.append(sequence)
-            await self.send(StreamMessage(payload=payloads.make(self._number, sequence)))
+    def send_messages(self, first: int, count: int) -> None:
+        """On the stream."""
+        size = count * self._rows.body_bytes
+        self.send_frames(self._ahead.take(first, count), size, size)
 
-    def take_answer(self, answer: StreamMessage) -> None:
+    def book_messages(self, count: int, rows: np.ndarray) -> None:
+        """The oldest unanswered messages are acknowledged, and as many came."""
+        self.exchange.accepted(self.number, self._answered, count)
+        self._answered += count
+        self.exchange.arrived_block(self.receiver, rows)
+
+    def book_answer(self, payload: bytes, error: str) -> None:
         """The oldest unanswered message is acknowledged, unless the queue was full; a message may come."""
-        sequence = self._sequences.popleft()
-        if answer.error == QUEUE_IS_FULL:
-            self.exchange.refused(self._number, sequence, 1)
+        sequence, self._answered = self._answered, self._answered + 1
+        if error == QUEUE_IS_FULL:
+            self.exchange.refused(self.number, sequence, 1)
             return
-        if answer.error and answer.error != QUEUE_IS_EMPTY:
-            self.exchange.error(f"unexpected answer: {answer.error!r}")
+        if error and error != QUEUE_IS_EMPTY:
+            self.exchange.error(f"unexpected answer: {error!r}")
             return
-        self.exchange.accepted(self._number, sequence, 1)
-        if answer.error:
+        self.exchange.accepted(self.number, sequence, 1)
+        if error:
             self.exchange.empty()
         else:
-            self.take_message(answer.payload)
+            self.exchange.arrived(self.receiver, payload)
+
+    def _make_messages(self, first: int, count: int) -> bytes:
+        payloads = self.exchange.payloads.make_block(self.number, first, count)
+        return self._rows.make(np.full(count, STREAM), payloads)
 
 
-class StreamConsumer(StreamConnection):
-    """Only takes. When the queue is empty it rests, ever longer."""
+class StreamConsumer(Consumer, StreamConnection):
+    """Only takes."""
 
-    def __init__(self, channel: aio.Channel, exchange: Exchange, receiver: int) -> None:
-        super().__init__(channel, exchange, receiver)
-        self._was_empty = False
-        self._messages_since_rest = 0
+    def send_requests(self, count: int) -> None:
+        """Empty payloads."""
+        size = count * PREFIX_SIZE
+        self.send_frames(TAKE * count, size, size)
 
-    async def send_all(self) -> None:
-        """Empty payloads, until the queue is empty and nothing more is to come."""
-        pause_seconds = FIRST_PAUSE_SECONDS
-        while True:
-            await self.send(TAKE)
-            if not self._was_empty:
-                continue
-            await self.until_unanswered_below(1)
-            if self.exchange.may_stop():
-                return
-            if self._messages_since_rest:
-                pause_seconds = FIRST_PAUSE_SECONDS
-            self._was_empty, self._messages_since_rest = False, 0
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+    def book_messages(self, count: int, rows: np.ndarray) -> None:
+        """Messages came."""
+        self.count_messages(count)
+        self.exchange.arrived_block(self.receiver, rows)
 
-    def take_answer(self, answer: StreamMessage) -> None:
+    def book_answer(self, payload: bytes, error: str) -> None:
         """A message, or `queue is empty`."""
-        if not answer.error:
-            self._messages_since_rest += 1
-            self.take_message(answer.payload)
-        elif answer.error == QUEUE_IS_EMPTY:
-            self._was_empty = True
-            self.exchange.empty()
+        if not error:
+            self.count_messages(1)
+            self.exchange.arrived(self.receiver, payload)
+        elif error == QUEUE_IS_EMPTY:
+            self.count_empty(1)
         else:
-            self.exchange.error(f"unexpected answer: {answer.error!r}")
+            self.exchange.error(f"unexpected answer: {error!r}")
 
 
 class GrpcStreamDriver:
@@ -186,11 +195,12 @@ class GrpcStreamDriver:
 
     async def producer(self, number: int) -> StreamProducer:
         """Connects one."""
-        return StreamProducer(await open_channel(self._target), self._exchange, number, self._consumers + number)
+        receiver = self._consumers + number
+        return await connect(StreamProducer(self._exchange, authority(self._target), number, receiver), self._target)
 
     async def consumer(self, number: int) -> StreamConsumer:
         """Connects one."""
-        return StreamConsumer(await open_channel(self._target), self._exchange, number)
+        return await connect(StreamConsumer(self._exchange, authority(self._target), number), self._target)
 
 
 if __name__ == "__main__":

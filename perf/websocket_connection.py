@@ -1,17 +1,17 @@
-"""A WebSocket connection as a raw asyncio protocol: the handshake, and chunks cut into messages.
+"""A WebSocket connection of a run: the handshake, and chunks cut into messages.
 
 What the messages mean is the business of `perf_ws_throughput`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import os
 
 from perf import websocket_frames as frames
 from perf.client import ConnectionEndedError
+from perf.connection import PerfConnection
 from perf.exchange import Exchange
 
 MAX_HANDSHAKE_BYTES = 16 * 1024
@@ -22,14 +22,11 @@ _ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CLOSE = frames.client_frame(frames.CLOSE, (1000).to_bytes(2, "big"))
 
 
-class WebSocketConnection(asyncio.Protocol):
-    """Handshake, frames out of chunks, control frames and fragments; what is left is the subclasses'."""
+class WebSocketConnection(PerfConnection):
+    """Handshake, frames out of chunks, control frames and fragments; what messages mean is the subclasses'."""
 
-    def __init__(self, host: str, path: str, exchange: Exchange) -> None:
-        self.exchange = exchange
-        loop = asyncio.get_running_loop()
-        self.connected: asyncio.Future[None] = loop.create_future()
-        self.finished: asyncio.Future[None] = loop.create_future()
+    def __init__(self, exchange: Exchange, host: str, path: str) -> None:
+        super().__init__(exchange)
         self._key = base64.b64encode(os.urandom(16))
         self._request = (
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -39,13 +36,14 @@ class WebSocketConnection(asyncio.Protocol):
         self._held_bytes = 0
         self._needed_bytes = 1
         self._fragments: list[bytes] | None = None
-        self._end = "connection lost"
-        self._running = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """From asyncio: asks for the upgrade."""
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+    def greet(self) -> None:
+        """Asks for the upgrade."""
         self.transport.write(self._request.encode())
+
+    def say_goodbye(self) -> None:
+        """A close frame."""
+        self.transport.write(_CLOSE)
 
     def data_received(self, data: bytes) -> None:
         """From asyncio: keeps the bytes until there is a whole frame, and has all whole ones taken."""
@@ -58,19 +56,10 @@ class WebSocketConnection(asyncio.Protocol):
             rest = chunk[self._take(chunk) :]
             self._needed_bytes = frames.frame_bytes(rest)
         except (ConnectionEndedError, frames.FrameError) as error:
-            self._end = str(error)
-            self.transport.abort()
+            self.give_up(error)
             return
         self._pieces = [rest] if rest else []
         self._held_bytes = len(rest)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """From asyncio: whatever has not ended well by now has ended badly."""
-        ended = ConnectionEndedError(f"{self._end}: {exc}" if exc else self._end)
-        for future in (self.connected, self.finished):
-            if not future.done():
-                future.set_exception(ended)
-                future.exception()  # nobody may be listening any more
 
     def take_frames(self, chunk: bytes) -> int:
         """Takes frames at the front of a chunk that are alike; how many bytes it took. For the subclasses."""
@@ -78,26 +67,6 @@ class WebSocketConnection(asyncio.Protocol):
 
     def take_message(self, opcode: int, payload: bytes) -> None:
         """Takes one message. For the subclasses."""
-
-    def after_chunk(self) -> None:
-        """Every message of a chunk was taken. For the subclasses."""
-
-    def begin(self) -> None:
-        """The run starts. For the subclasses."""
-
-    async def run(self) -> None:
-        """Publishes or consumes to the end."""
-        self.exchange.waiting(self)
-        if not self.finished.done():
-            self._running = True
-            self.begin()
-        await self.finished
-
-    async def close(self) -> None:
-        """Says goodbye, without waiting for the answer."""
-        if not self.transport.is_closing():
-            self.transport.write(_CLOSE)
-            self.transport.close()
 
     def _take(self, chunk: bytes) -> int:
         if not self.connected.done():
@@ -107,8 +76,9 @@ class WebSocketConnection(asyncio.Protocol):
         for final, opcode, payload, end in frames.server_frames(chunk, start):
             self._take_frame(final, opcode, payload)
             start = end
-        if self._running and not self.finished.done():
-            self.after_chunk()
+        if self.is_working:
+            self.exchange.waiting(self)
+            self.go_on()
         return start
 
     def _take_handshake(self, chunk: bytes) -> int:
@@ -131,7 +101,7 @@ class WebSocketConnection(asyncio.Protocol):
             self.transport.write(frames.client_frame(frames.PONG, payload))
         elif opcode == frames.CLOSE:
             code, reason = int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
-            self._end = f"the server closed: {code} {reason}"
+            self.will_end(f"the server closed: {code} {reason}")
             self.transport.write(_CLOSE)
             self.transport.close()
         elif opcode in (frames.TEXT, frames.BINARY) and self._fragments is None:

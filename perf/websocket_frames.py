@@ -79,14 +79,3 @@ def server_frames(buffer: bytes, start: int = 0) -> Iterator[tuple[bool, int, by
         body = start + 2 + _LENGTH_WIDTHS.get(buffer[start + 1], 0)
         yield bool(first & _FINAL), first & 0x0F, buffer[body:end], end
         start = end
-
-
-def leading_rows(buffer: bytes, beginning: bytes, length: int) -> np.ndarray:
-    """The payloads, one a row, of the frames at the front with this beginning and `length` bytes more."""
-    width = len(beginning) + length
-    rows = np.frombuffer(buffer, np.uint8, len(buffer) // width * width).reshape(-1, width)
-    if len(rows) and not buffer.startswith(beginning):
-        return rows[:0, len(beginning) :]
-    same = (rows[:, : len(beginning)] == np.frombuffer(beginning, np.uint8)).all(axis=1)
-    count = len(rows) if same.all() else int(same.argmin())
-    return rows[:count, len(beginning) :]

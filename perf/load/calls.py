@@ -120,7 +120,7 @@ class StreamLink(Http2Link):
         self._due = None if answer is None else answer * row.in_flight
         self._at = 0  # bytes of the window that have come
         self._begun = 0  # bytes of an answer that is not whole
-        message = _data_frames(1, framed(alike(row.payload)), ends=False)
+        message = data_frames(1, framed(alike(row.payload)), ends=False)
         self._window = message * row.in_flight
         data_bytes = len(framed(alike(row.payload))) * row.in_flight
         super().__init__(port, self._window_at, row.in_flight, data_bytes, data_bytes)
@@ -178,7 +178,7 @@ class Windows:
         for stream in range(first, first + 2 * calls, 2):
             body = framed(b"" if self._payloads is None else next(self._payloads))
             parts.append(frame(HEADERS, END_HEADERS, stream, next(self._blocks)))
-            parts.append(_data_frames(stream, body, ends=True))
+            parts.append(data_frames(stream, body, ends=True))
         return b"".join(parts)
 
 
@@ -239,7 +239,7 @@ def _path(row: Row) -> str:
     return f"/messagequeue.MessageQueue/{_METHODS[row.kind]}"
 
 
-def _data_frames(stream: int, body: bytes, ends: bool) -> bytes:
+def data_frames(stream: int, body: bytes, ends: bool) -> bytes:
     """One message as DATA, in frames that every server takes."""
     pieces = [body[at : at + MOST_DATA_BYTES] for at in range(0, len(body), MOST_DATA_BYTES)]
     last = len(pieces) - 1

@@ -28,6 +28,9 @@ _FIRST_DYNAMIC_INDEX = 62
 RENEWAL = 70
 """Timeouts in the table after which the fields are sent anew: the table's 4,096 bytes hold about 80 entries."""
 
+MAX_KNOWN = 128
+"""Blocks of a connection that are remembered; honest servers have a handful."""
+
 
 def call_blocks(path: str, authority: str) -> Iterator[bytes]:
     """Blocks of calls without timeouts, one connection's."""
@@ -68,8 +71,8 @@ class AnswerBlocks:
         self.known_heads: set[bytes] = set()
         self.known_trailers: set[bytes] = set()
 
-    def read(self, block: bytes, is_end: bool) -> None:
-        """A block that is not known. Raises LoadFaultError if it is not a good answer's."""
+    def read(self, block: bytes, is_end: bool) -> dict[bytes, bytes] | None:
+        """A block that is not known: None if it is a good answer's, else its fields. Raises LoadFaultError."""
         table = self._decoder.header_table.dynamic_entries
         before = (len(table), table[0] if table else None)
         try:
@@ -77,16 +80,20 @@ class AnswerBlocks:
         except HPACKError as error:
             raise LoadFaultError(f"a header block cannot be read: {error!r}") from None
         name, due = (b"grpc-status", b"0") if is_end else (b":status", b"200")
-        if fields.get(name) != due and (self.is_grpc or not is_end):
-            raise LoadFaultError(f"a call ended with {_readable(fields)}")
+        is_bad = fields.get(name) != due and (self.is_grpc or not is_end)
         if (len(table), table[0] if table else None) != before:
             self.known_heads.clear()
             self.known_trailers.clear()
-        else:
-            (self.known_trailers if is_end else self.known_heads).add(block)
+        elif not is_bad:
+            known = self.known_trailers if is_end else self.known_heads
+            if len(known) >= MAX_KNOWN:
+                known.clear()
+            known.add(block)
+        return fields if is_bad else None
 
 
-def _readable(fields: dict[bytes, bytes]) -> str:
+def readable(fields: dict[bytes, bytes]) -> str:
+    """Fields for people."""
     return ", ".join(f"{name.decode()}: {value.decode('latin-1')}" for name, value in fields.items())
 
 

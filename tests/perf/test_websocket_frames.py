@@ -84,15 +84,3 @@ class ServerFrameTests(unittest.TestCase):
     def test_reserved_bit_is_an_error(self) -> None:
         """No extension was agreed on."""
         self.assertRaises(frames.FrameError, list, frames.server_frames(b"\xc2\x01x"))
-
-    def test_leading_rows(self) -> None:
-        """As many as are alike at the front, whole ones only."""
-        alike = [bytes([number]) * 20 for number in range(5)]
-        sent = self.serialized(*alike, b"other", b"z" * 20)
-        beginning = frames.head(frames.BINARY, 20)
-        for tail in range(23):
-            rows = frames.leading_rows(sent[: 110 + tail], beginning, 20)
-            self.assertEqual([row.tobytes() for row in rows], alike)
-        self.assertEqual(len(frames.leading_rows(sent[:109], beginning, 20)), 4)
-        self.assertEqual(len(frames.leading_rows(self.serialized(b"q" * 21), beginning, 20)), 0)
-        self.assertEqual(len(frames.leading_rows(b"", beginning, 20)), 0)

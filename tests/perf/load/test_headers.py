@@ -8,7 +8,7 @@ from hpack import Decoder
 from twisted.trial.unittest import SynchronousTestCase
 
 from perf.load.faults import LoadFaultError
-from perf.load.headers import RENEWAL, AnswerBlocks, call_blocks, timeout_blocks
+from perf.load.headers import MAX_KNOWN, RENEWAL, AnswerBlocks, call_blocks, timeout_blocks
 
 PATH, AUTHORITY = "/messagequeue.MessageQueue/Produce", "127.0.0.1:50051"
 
@@ -59,16 +59,28 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(blocks.known_heads, {b"\x88\xbe"})
 
     def test_bad(self) -> None:
-        """Another status, another grpc-status or none, or bytes that are no block."""
-        for block, is_end in (
-            (b"\x8d", False),
-            (b"\x00\x0bgrpc-status\x015", True),
-            (b"\x88", True),
-            (b"\xff\xff\xff\xff\x0f", False),
+        """Another status, another grpc-status or none: what it says is told, and is not remembered."""
+        for block, is_end, fields in (
+            (b"\x8d", False, {b":status": b"404"}),
+            (b"\x00\x0bgrpc-status\x015", True, {b"grpc-status": b"5"}),
+            (b"\x88", True, {b":status": b"200"}),
         ):
-            self.assertRaises(LoadFaultError, AnswerBlocks(is_grpc=True).read, block, is_end)
+            blocks = AnswerBlocks(is_grpc=True)
+            self.assertEqual(blocks.read(block, is_end), fields)
+            self.assertEqual((blocks.known_heads, blocks.known_trailers), (set(), set()))
+
+    def test_no_block(self) -> None:
+        """Bytes that are none."""
+        self.assertRaises(LoadFaultError, AnswerBlocks(is_grpc=True).read, b"\xff\xff\xff\xff\x0f", False)
+
+    def test_few_are_remembered(self) -> None:
+        """A server whose answers differ each time does not fill the memory."""
+        blocks = AnswerBlocks(is_grpc=True)
+        for number in range(3 * MAX_KNOWN):
+            self.assertIsNone(blocks.read(b"\x88\x00\x01a\x03%03d" % number, is_end=False))
+        self.assertLessEqual(len(blocks.known_heads), MAX_KNOWN)
 
     def test_without_grpc(self) -> None:
         """Plain HTTP/2 ends as it likes."""
-        AnswerBlocks(is_grpc=False).read(b"\x00\x01a\x01b", is_end=True)
-        self.assertRaises(LoadFaultError, AnswerBlocks(is_grpc=False).read, b"\x8d", False)
+        self.assertIsNone(AnswerBlocks(is_grpc=False).read(b"\x00\x01a\x01b", is_end=True))
+        self.assertEqual(AnswerBlocks(is_grpc=False).read(b"\x8d", is_end=False), {b":status": b"404"})
