@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, FIRST_SLICE, OPEN, ServingProtocol
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
+from quickpulse.wire.websocket.handshake import fault_in, has_body
 from quickpulse.wire.websocket.requests import ENDPOINTS
 
 GOING_AWAY, POLICY_VIOLATION, MESSAGE_TOO_BIG, SERVICE_RESTART = 1001, 1008, 1009, 1012
@@ -25,11 +26,20 @@ for so many; each costs as much as a message."""
 IDLE_LOOKS = 4
 """How often in `idle_seconds` a connection is looked at: it is closed at most a quarter late."""
 
-UPGRADE_REQUIRED, HEADER_TOO_LARGE = 426, 431
+BAD_REQUEST, METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, HEADER_TOO_LARGE = 400, 405, 426, 431
 
 NO_SUCH_PATH = f"no such path; there are {' and '.join(ENDPOINTS)}"
 
 _HANDSHAKE_REFUSALS = {403: "forbidden_origin", 404: "not_found", HEADER_TOO_LARGE: "header_too_large"}
+
+_VERSION = ("Sec-WebSocket-Version", "13")
+
+_REFUSAL_HEADERS = {
+    BAD_REQUEST: (_VERSION,),
+    METHOD_NOT_ALLOWED: (("Allow", "GET"),),
+    UPGRADE_REQUIRED: (("Upgrade", "websocket"), ("Connection", "Upgrade"), _VERSION),
+}
+"""What a client must be told with these (RFC 7231, sections 6.5.5 and 6.5.15; RFC 6455, section 4.2.2)."""
 
 _FAULTS = {POLICY_VIOLATION: "flood", MESSAGE_TOO_BIG: "message_too_large"}
 
@@ -55,6 +65,8 @@ class WsProtocol(ServingProtocol):
         """Choose the endpoint by the path, and apply the Origin rule."""
         if request.path not in ENDPOINTS:
             raise ConnectionDeny(404, NO_SUCH_PATH)
+        if has_body(request.headers.get("content-length"), request.headers.get("transfer-encoding")):
+            raise ConnectionDeny(BAD_REQUEST, "a handshake has no body")
         host, allowed = request.headers.get("host"), self.factory.allow_origin
         if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
             raise ConnectionDeny(403, REFUSAL)
@@ -80,12 +92,16 @@ class WsProtocol(ServingProtocol):
             self._refuse_header()
 
     def processHandshake(self) -> None:
-        """Take the Origin out before autobahn reads the request: the rule for it is ours."""
+        """Refuse what is no HTTP, and take the Origin out before autobahn reads the head: the rule for it is ours."""
+        self.data = self.data.removeprefix(b"\r\n")  # an empty line before a request is ignored: RFC 7230, 3.5
         end = self.data.find(b"\r\n\r\n") + 4
         if end > self.factory.settings.max_header_bytes:
             self._refuse_header()
             return
         if end >= 4:
+            if fault := fault_in(self.data[:end]):
+                self.failHandshake(fault)
+                return
             self._origins, head = take_origin(self.data[:end])
             self.data = head + self.data[end:]
         super().processHandshake()
@@ -153,12 +169,12 @@ class WsProtocol(ServingProtocol):
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self.sendData(f"HTTP/1.1 {code} {line[:200]}\r\n{head}\r\n{body}".encode())
 
-    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+    def failHandshake(self, reason: str, code: int = BAD_REQUEST, responseHeaders: Any = None) -> None:
         """Count why, and refuse."""
         if code == UPGRADE_REQUIRED and self.http_request_path not in ENDPOINTS:
             code, reason = 404, NO_SUCH_PATH
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
-        super().failHandshake(reason, code, responseHeaders)
+        super().failHandshake(reason, code, _REFUSAL_HEADERS.get(code, responseHeaders))
 
     def onOpenHandshakeTimeout(self) -> None:
         """The handshake did not come in time."""
@@ -189,7 +205,7 @@ class WsProtocol(ServingProtocol):
 
     def connectionLost(self, reason: Failure) -> None:
         """Forget the connection, and count what it took with it."""
-        for timer in (self._linger, self._idle_look):
+        for timer in (self._linger, self._idle_look, self.closeHandshakeTimeoutCall):
             if timer is not None and timer.active():
                 timer.cancel()
         self._lost()

@@ -187,10 +187,40 @@ class HandshakeTests(WsTestCase):
         it = self.talk()
         self.refused(it, b"\x16\x03\x01\x02\x00 hello\r\n\r\n", 400, "bad_request")
 
+    def test_malformed_headers(self) -> None:
+        """A line that one reader takes for a field and another does not is refused before anybody reads it."""
+        for line in ("X : a", " X: a", "X: a\nOrigin: null", "X: \0", "no colon"):
+            it = self.talk()
+            self.refused(it, it.handshake(line), 400, "bad_request")
+
+    def test_a_handshake_has_no_body(self) -> None:
+        """Its bytes would be taken for frames."""
+        for line in ("Content-Length: 6", "Transfer-Encoding: chunked"):
+            it = self.talk()
+            self.refused(it, it.handshake(line) + client_frame(b"a"), 400, "bad_request")
+            self.assertEqual(it.queue.depth, 0)
+        self.talk().open("Content-Length: 0")
+
+    def test_an_empty_line_before_the_request(self) -> None:
+        """It is ignored (RFC 7230, section 3.5), in whatever pieces it comes."""
+        it = self.talk()
+        self.assertTrue(it.say(b"\r\n" + it.handshake()).startswith(b"HTTP/1.1 101"))
+        it = self.talk()
+        answer = b"".join(it.say(bytes((byte,))) for byte in b"\r\n" + it.handshake())
+        self.assertTrue(answer.startswith(b"HTTP/1.1 101"))
+
+    def test_another_method_is_405(self) -> None:
+        """The answer names the one that there is."""
+        it = self.talk()
+        self.refused(it, it.handshake().replace(b"GET", b"POST"), 405, "bad_request")
+        self.assertIn(b"\r\nAllow: GET\r\n", it.written())
+
     def test_a_plain_get_is_426(self) -> None:
-        """A browser that opens the address is told to upgrade."""
+        """A browser that opens the address is told to upgrade, and to what."""
         it = self.talk()
         self.refused(it, b"GET /ws/publish HTTP/1.1\r\nHost: a\r\n\r\n", 426, "bad_request")
+        self.assertIn(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", it.written())
+        self.assertIn(b"\r\nSec-WebSocket-Version: 13\r\n", it.written())
 
     def test_a_plain_get_of_another_path_is_404(self) -> None:
         """There is nothing to upgrade."""
@@ -311,6 +341,10 @@ class CloseTests(WsTestCase):
         it.clock.pump([10] * 20)
         self.assertEqual(it.transport.events[-1], "half-close")
         self.assertEqual(it.factory.connections, set())
+        it = self.talk().open()
+        it.say(client_frame(b"a", 3))
+        it.lose()
+        self.assertEqual(it.clock.getDelayedCalls(), [], "nobody waits for the peer's Close")
 
     def test_without_half_close_the_connection_is_closed(self) -> None:
         """TLS has its own closing handshake."""
