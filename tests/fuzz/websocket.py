@@ -24,6 +24,7 @@ from twisted.logger import globalLogPublisher
 
 from quickpulse.queues.memory import MessageQueue
 from quickpulse.transports import ws_connection
+from quickpulse.transports.loop_transport import TURN_BYTES
 from quickpulse.transports.ws_serving import CLOSED, OPEN
 from tests.transports.conversation import BINARY, CLOSE, PING, PONG, TEXT, Conversation, LateQueue
 
@@ -331,7 +332,7 @@ class Side:
         self.it = Conversation(path, queue=queue, ws_frames=ws_frames, max_message_bytes=most_bytes).open()
         self.it.transport.clear()
         self.protocol = self.it.protocol
-        self.most_kept = most_bytes + 65_536
+        self.most_kept = most_bytes + 2 * TURN_BYTES  # a message, what is left of a read, and one more read
         self.rest: list[bytes] = []
         self.unread = 0
         self.is_just_paused = False
@@ -530,7 +531,7 @@ class Session:
         if self.is_byte_by_byte and len(data) < 5000:
             yield from (data[at : at + 1] for at in range(len(data)))
             return
-        places = {len(data)}
+        places = {*range(TURN_BYTES, len(data), TURN_BYTES), len(data)}
         for _ in range(rng.choice((0, 0, 1, 1, 2, 5))):
             if rng.random() < 0.5:
                 places.add(rng.randrange(len(data) + 1))
