@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat, starmap
 
 from zope.interface import implementer
 
@@ -187,8 +187,7 @@ class MessageQueue:
         self._enqueued += len(messages)
 
     def _take(self, count: int) -> list[Item]:
-        popleft = self._items.popleft
-        taken = [popleft() for _ in range(min(count, len(self._items)))]
+        taken = list(starmap(self._items.popleft, repeat((), min(count, len(self._items)))))
         self._size_bytes -= sum(map(len, taken))
         self._dequeued += len(taken)
         return taken

@@ -1,11 +1,10 @@
-"""Flow over one connection: when reading rests, and what of the written messages is still under way."""
+"""Flow over one connection: when reading rests, and how much of what was written has not arrived."""
 
 from __future__ import annotations
 
 import fcntl
 import struct
 import termios
-from collections import deque
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -65,8 +64,10 @@ def unacknowledged_bytes(transport: Any, written: int | None = None) -> int:
     :param written: all that was written to it since it began. With it our own transport's answer also holds when the
         connection was reset: what is written then enters no buffer, and is in none that could be counted.
     """
-    if written is not None and knows_arrivals(transport):
-        return max(written - int(transport.acknowledged_bytes()), 0)
+    if written is not None:
+        acknowledged = _acknowledged_bytes(transport)
+        if acknowledged is not None:
+            return max(written - acknowledged, 0)
     waiting = _unsent_bytes(transport)
     try:
         kernel = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
@@ -77,8 +78,14 @@ def unacknowledged_bytes(transport: Any, written: int | None = None) -> int:
 
 def knows_arrivals(transport: Any) -> bool:
     """Whether a transport can tell what has arrived even when its connection was lost."""
+    return _acknowledged_bytes(transport) is not None
+
+
+def _acknowledged_bytes(transport: Any) -> int | None:
+    """What our own transport says; None of any other."""
     ask = getattr(transport, "acknowledged_bytes", None)
-    return ask is not None and ask() is not None
+    acknowledged: int | None = None if ask is None else ask()
+    return acknowledged
 
 
 def _unsent_bytes(transport: Any) -> int:
@@ -88,39 +95,3 @@ def _unsent_bytes(transport: Any) -> int:
         return int(unsent())
     waiting = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
     return int(waiting + getattr(transport, "_tempDataLen", 0))
-
-
-class Deliveries:
-    """Messages handed to one connection whose arrival is not confirmed yet.
-
-    Confirmed means that the peer's kernel acknowledged their bytes. What its program then does with them is out of a
-    server's sight: delivery is at most once.
-    """
-
-    __slots__ = ("_under_way", "written_bytes")
-
-    def __init__(self) -> None:
-        self.written_bytes = 0
-        """Since the connection began."""
-        self._under_way: deque[tuple[int, int]] = deque()
-
-    def wrote(self, size_bytes: int, messages: int = 0) -> None:
-        """`size_bytes` were written, with `messages` in them."""
-        self.written_bytes += size_bytes
-        if messages:
-            self._under_way.append((self.written_bytes, messages))
-
-    def confirm(self, unacknowledged: int) -> None:
-        """All but the last `unacknowledged` bytes have arrived."""
-        arrived = self.written_bytes - unacknowledged
-        while self._under_way and self._under_way[0][0] <= arrived:
-            self._under_way.popleft()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether all messages are confirmed."""
-        return not self._under_way
-
-    def unconfirmed(self) -> int:
-        """How many messages may not have arrived."""
-        return sum(messages for _, messages in self._under_way)

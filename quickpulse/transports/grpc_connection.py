@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.transports.flow import knows_arrivals, unacknowledged_bytes
+from quickpulse.transports.flow import knows_arrivals
 from quickpulse.transports.grpc_serving import Serving
 from quickpulse.transports.handed_out import HandedOut
 from quickpulse.wire.grpc.requests import TIMEOUT
@@ -70,8 +70,6 @@ class GrpcConnection(Protocol):
             max_header_bytes=settings.max_header_bytes,
             window=settings.max_inflight_bytes,
         )
-        self._handed = HandedOut(lambda: unacknowledged_bytes(self.transport, self._handed.written))
-        self._serving = Serving(self, self._http2, self._handed, self._reactor, self._traffic, settings)
         self._opening: bytes | None = b""  # what came of the preface; None once it is there
         self._is_beginning = True
         self._is_lost = self._is_over = False
@@ -83,6 +81,8 @@ class GrpcConnection(Protocol):
 
     def connectionMade(self) -> None:
         """A connection was accepted."""
+        self._handed = HandedOut(self.transport)
+        self._serving = Serving(self, self._http2, self._handed, self._reactor, self._traffic, self._settings)
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -111,7 +111,7 @@ class GrpcConnection(Protocol):
         """Write what has gathered."""
         data = self._http2.data_to_send()
         if not self._is_lost:
-            self._handed.wrote(len(data))  # also of nothing: what became known as handed out may be written already
+            self._handed.writes(len(data))  # also of nothing: what became known as handed out may be written already
             if data:
                 self._counts.sent_bytes += len(data)
                 self.transport.write(data)

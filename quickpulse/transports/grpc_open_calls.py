@@ -9,8 +9,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from quickpulse.transports.deliveries import UnderWay
 from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod
-from quickpulse.transports.handed_out import UnderWay
 from quickpulse.wire.grpc.framing import NOT_ONE_MESSAGE, MessageReader, framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers

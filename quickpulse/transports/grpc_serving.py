@@ -137,7 +137,7 @@ class Serving:
 
     def confirm(self) -> None:
         """Find out what has arrived, before the connection is cut."""
-        self.handed.confirm()
+        self.handed.confirm_arrived()
         for stream in self.http2.streams.values():
             if isinstance(stream.context, StreamingCall):
                 self.handed.confirm_of(stream.context.under_way)
@@ -288,11 +288,16 @@ class Serving:
                 self._postpone(call, event)
                 return
             size, asked, before = self._slice, len(ids), self.handed_out_bytes
-            event.stream_ids, event.bodies = ids[size:], bodies[size:]
-            event.volatiles = event.volatiles and event.volatiles[size:]
-            self._serve_slice(method, call, ids[:size], bodies[:size])
+            if asked > size:
+                event.stream_ids, event.bodies = ids[size:], bodies[size:]
+                event.volatiles = event.volatiles and event.volatiles[size:]
+                ids, bodies = ids[:size], bodies[:size]
+            else:
+                event.stream_ids, event.bodies = [], []
+            self._serve_slice(method, call, ids, bodies)
             ids, bodies = event.stream_ids, event.bodies
-            self._slice = next_slice(size, min(size, asked), self.handed_out_bytes - before)
+            if asked >= size or self.handed_out_bytes - before > FLUSH_BYTES:
+                self._slice = next_slice(size, min(size, asked), self.handed_out_bytes - before)
             if ids and self.handed_out_bytes - start > FLUSH_BYTES:
                 start = self.handed_out_bytes
                 self.flush()  # so that the transport can say that its peer is slow
@@ -346,15 +351,14 @@ class Serving:
                     self.http2.answer_all(ids[at : at + count] if count < len(ids) else ids, answer)
             elif run:
                 count = len(run)
-                self._hand_out(ids[at : at + count], run)
+                self._hand_out(ids[at : at + count] if count < len(ids) else ids, run)
             else:
                 count = 0
             at += count
 
     def _hand_out(self, ids: list[int], bodies: list[bytes]) -> None:
         """Answer with messages of the queue's, and know where they are."""
-        self.http2.answer_each(ids, _ENVELOPE, bodies)
-        self.handed_out_bytes += sum(map(len, bodies))
+        self.handed_out_bytes += self.http2.answer_each(ids, _ENVELOPE, bodies)
         self.handed.answered(ids)
         blocked = 0
         if self.http2.is_blocked:
@@ -491,7 +495,7 @@ class Serving:
         if self._waiting_for or self._is_lost:
             return
         if self._unseen_from is None:
-            self._unseen_from = self.handed.written
+            self._unseen_from = self.handed.written_bytes
         backlog, self._backlog = self._backlog, deque()
         self._serve(list(backlog))
         self.flush()

@@ -150,6 +150,8 @@ class Consume(BatchMethod):
 
     def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
         """Nothing is in a request; what is there must still be protobuf."""
+        if bodies.count(_NOTHING) == len(bodies):
+            return bodies
         return [b"" if body == _NOTHING else self._parse_one(body, call) for body in bodies]
 
     def _parse_one(self, body: bytes, call: Call) -> Any:
@@ -166,10 +168,13 @@ class Consume(BatchMethod):
 
     def answer(self, result: list[Item], asked: int) -> list[Run]:
         """Each message, and "empty" to the rest."""
-        runs: list[Run] = [framed_payloads(payloads_of(result))]
+        try:
+            bodies = framed_payloads(result)  # type: ignore[arg-type]
+        except TypeError:  # there are Messages among them: not to look costs less
+            bodies = framed_payloads(payloads_of(result))
         if len(result) < asked:
-            runs.append((_EMPTY, asked - len(result)))
-        return runs
+            return [bodies, (_EMPTY, asked - len(result))]
+        return [bodies]
 
 
 _NOTHING = framed(b"")

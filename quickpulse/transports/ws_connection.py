@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, FIRST_SLICE, OPEN, ServingProtocol
+from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, OPEN, ServingProtocol
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.handshake import fault_in, has_body
 from quickpulse.wire.websocket.requests import ENDPOINTS
@@ -70,9 +70,7 @@ class WsProtocol(ServingProtocol):
         host, allowed = request.headers.get("host"), self.factory.allow_origin
         if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
             raise ConnectionDeny(403, REFUSAL)
-        self._endpoint = ENDPOINTS[request.path]
-        if self._endpoint.gives_messages:
-            self._slice = FIRST_SLICE
+        self._use(ENDPOINTS[request.path])
 
     def onOpen(self) -> None:
         """The handshake is done: from here on a slow reader stops our reading."""
@@ -143,7 +141,7 @@ class WsProtocol(ServingProtocol):
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> Any:
         """The peer's Close; as the reply to ours it says that all before ours was read."""
         if self.state == CLOSING:
-            self._deliveries.confirm(0)
+            self._deliveries.confirm_all()
         return super().onCloseFrame(code, reasonRaw)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:

@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from quickpulse.transports.flow import Deliveries, ReadGate, knows_arrivals, unacknowledged_bytes
-from quickpulse.wire.websocket.requests import ENDPOINTS, UNAVAILABLE, Endpoint
+from quickpulse.transports.deliveries import Deliveries
+from quickpulse.transports.flow import ReadGate, knows_arrivals
+from quickpulse.wire.websocket.requests import UNAVAILABLE, Endpoint
 
 if TYPE_CHECKING:
     from quickpulse.transports.websocket import WsFactory
@@ -34,9 +35,6 @@ FIRST_SLICE, MOST_SLICE = 16, 256
 
 UNSLICED = sys.maxsize
 """Where no answer carries a message."""
-
-CONFIRM_EVERY = 64
-"""Answers with messages after which the kernel is asked what has arrived; to ask costs as much as to answer."""
 
 
 class _Gate(ReadGate):
@@ -69,6 +67,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
     """
 
     factory: WsFactory
+    _endpoint: Endpoint
 
     def connectionMade(self) -> None:
         """A connection was accepted."""
@@ -76,15 +75,17 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._asked = 0  # requests served so far
         self._is_waiting = self._is_resting = self._is_lost = False
         self._postponed: list[Callable[[], None]] = []
-        self._queue, self._counts = self.factory.queue, self.factory.counts
-        self._endpoint: Endpoint = ENDPOINTS["/ws/consume"]
+        self._counts = self.factory.counts
         self._slice = UNSLICED
         self._gate = _Gate(self)
-        self._deliveries = Deliveries()
-        self._unconfirmed_answers = 0
-        # Our own transport can still be asked when the connection has ended. Of any other we must know before.
-        self._confirm_every = CONFIRM_EVERY if knows_arrivals(self.transport) else 1
+        self._deliveries = Deliveries(self.transport)
         super().connectionMade()
+
+    def _use(self, endpoint: Endpoint) -> None:
+        """Serve requests as this endpoint does."""
+        self._endpoint = endpoint
+        self._ask, self._yes = endpoint.ask(self.factory.queue), endpoint.yes
+        self._slice = FIRST_SLICE if endpoint.gives_messages else UNSLICED
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Write what autobahn makes, counted."""
@@ -93,9 +94,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def confirm(self) -> None:
         """Forget the messages that have arrived."""
-        self._unconfirmed_answers = 0
-        if not self._deliveries.is_empty:
-            self._deliveries.confirm(unacknowledged_bytes(self.transport, self._deliveries.written_bytes))
+        self._deliveries.confirm_arrived()
 
     def peer_reads(self) -> None:
         """The peer has taken what waited for it: serve on, if that was waited for."""
@@ -110,7 +109,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._postponed.clear()
         if knows_arrivals(self.transport):
             self.confirm()
-        self.factory.traffic.undelivered(self._deliveries.unconfirmed())
+        self.factory.traffic.undelivered(self._deliveries.messages())
 
     def _answer(self) -> None:
         """Serve the gathered requests: with one call of the queue, unless the answers may be long."""
@@ -132,12 +131,19 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         asked = len(requests)
         self._asked += asked
         try:
-            result = self._endpoint.ask(self._queue, requests)
+            result = self._ask(requests)
         except Exception:
             self._unavailable(Failure(), asked)
             return
         # By type first: to Python, Deferred is an abstract class, and `isinstance` of such a one is slow.
         kind = type(result)
+        if kind is int and result == asked and self._yes and self.state == OPEN:  # mostly; it pays for every step
+            frames = self._yes * asked
+            size_bytes = len(frames)
+            self._deliveries.written_bytes += size_bytes
+            self._counts.sent_bytes += size_bytes
+            self.transport.write(frames)
+            return
         if kind is int or kind is list or not isinstance(result, Deferred):
             self._reply(result, asked)
             return
@@ -154,22 +160,20 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         if self._is_lost or self.state == CLOSED:
             self.factory.traffic.undelivered(messages)
             return
-        if messages:
-            self._note_messages(len(frames), messages, asked)
-        elif self._endpoint.gives_messages:
-            self._deliveries.wrote(len(frames))
-        self._counts.sent_bytes += len(frames)
+        size_bytes = len(frames)
+        if self._endpoint.gives_messages:
+            self._deliveries.next += messages
+            self._deliveries.writes(size_bytes)
+            if size_bytes > SLICE_BYTES or asked >= self._slice:
+                self._learn_slice(size_bytes, asked)
+        self._counts.sent_bytes += size_bytes
         self.transport.write(frames)
 
-    def _note_messages(self, size_bytes: int, messages: int, asked: int) -> None:
-        """Before an answer with messages is written: remember it, and learn from its length."""
-        if self._unconfirmed_answers >= self._confirm_every:
-            self.confirm()
-        self._unconfirmed_answers += 1
-        self._deliveries.wrote(size_bytes, messages)
+    def _learn_slice(self, size_bytes: int, asked: int) -> None:
+        """From the length of an answer to `asked` requests: how many to serve at once."""
         if size_bytes > SLICE_BYTES:
             self._slice = max(1, asked * SLICE_BYTES // size_bytes)
-        elif asked >= self._slice and 2 * size_bytes <= SLICE_BYTES:
+        elif 2 * size_bytes <= SLICE_BYTES:
             self._slice = min(2 * self._slice, MOST_SLICE)
 
     def _unavailable(self, failure: Failure, asked: int) -> None:
@@ -212,7 +216,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _wrote(self, size_bytes: int) -> None:
         """Bytes without messages were written."""
-        self._deliveries.wrote(size_bytes)
+        self._deliveries.writes(size_bytes)
         self._counts.sent_bytes += size_bytes
 
     @property

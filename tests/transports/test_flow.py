@@ -6,7 +6,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.transports.flow import Deliveries, knows_arrivals, unacknowledged_bytes
+from quickpulse.transports.flow import knows_arrivals, unacknowledged_bytes
 
 
 class SocketLike:
@@ -74,22 +74,3 @@ class ArrivalsTests(SynchronousTestCase):
         self.assertFalse(knows_arrivals(silent))
         silent.sock.close()
         self.assertEqual(unacknowledged_bytes(silent, 100), 10)
-
-
-class DeliveriesTests(SynchronousTestCase):
-    """Messages whose arrival is not confirmed."""
-
-    def test_confirmed_from_the_oldest_on(self) -> None:
-        """Confirmed bytes confirm the messages that end in them, whole batches only."""
-        deliveries = Deliveries()
-        self.assertTrue(deliveries.is_empty)
-        deliveries.wrote(100)
-        deliveries.wrote(10, messages=2)
-        deliveries.wrote(10, messages=3)
-        self.assertEqual(deliveries.unconfirmed(), 5)
-        deliveries.confirm(15)
-        self.assertEqual(deliveries.unconfirmed(), 5)
-        deliveries.confirm(10)
-        self.assertEqual(deliveries.unconfirmed(), 3)
-        deliveries.confirm(0)
-        self.assertTrue(deliveries.is_empty)

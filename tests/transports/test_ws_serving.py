@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickpulse.queues.memory import MessageQueue
-from quickpulse.transports import ws_serving
+from quickpulse.transports import deliveries, ws_serving
 from tests.transports.conversation import (
     EMPTY,
     OK,
@@ -280,8 +280,9 @@ class ConfirmTests(WsTestCase):
     def taking(self) -> Conversation:
         """A consumer over such a transport."""
         self.kernel_bytes = 0
-        self.patch(ws_serving, "unacknowledged_bytes", lambda transport, written: self.kernel_bytes)
-        self.patch(ws_serving, "knows_arrivals", lambda transport: True)
+        self.patch(deliveries, "unacknowledged_bytes", lambda transport, written: self.kernel_bytes)
+        for module in (deliveries, ws_serving):
+            self.patch(module, "knows_arrivals", lambda transport: True)
         it = self.talk("/ws/consume")
         it.open()
         it.queue.enqueue_many([b"%d" % i for i in range(9)])
@@ -323,4 +324,4 @@ class ConfirmTests(WsTestCase):
         it.queue.enqueue_many([b"x"] * 80)
         for _ in range(70):
             it.say(client_frame(b""))
-        self.assertLess(it.protocol._deliveries.unconfirmed(), 10)
+        self.assertLess(it.protocol._deliveries.messages(), 10)

@@ -66,7 +66,7 @@ class EndpointTests(SynchronousTestCase):
 
     def test_publish(self) -> None:
         """A batch goes in as it came, in one call; how many were accepted is the result."""
-        self.assertEqual(self.publish.ask(self.queue, [b"a", b"", b"c", b"d"]), 3)
+        self.assertEqual(self.publish.ask(self.queue)([b"a", b"", b"c", b"d"]), 3)
         self.assertEqual(self.queue.dequeue_many(9), [b"a", b"", b"c"])
 
     def test_what_publish_answers(self) -> None:
@@ -83,9 +83,9 @@ class EndpointTests(SynchronousTestCase):
     def test_consume(self) -> None:
         """Each message asks for one out of the queue, whatever is in it."""
         self.queue.enqueue_many([b"a", Message(b"b", "id"), b"c"])
-        self.assertEqual(self.consume.ask(self.queue, [b"", b"whatever"]), [b"a", Message(b"b", "id")])
+        self.assertEqual(self.consume.ask(self.queue)([b"", b"whatever"]), [b"a", Message(b"b", "id")])
         self.assertEqual(self.queue.depth, 1)
-        self.assertEqual(self.consume.ask(self.queue, [b""] * 5), [b"c"])
+        self.assertEqual(self.consume.ask(self.queue)([b""] * 5), [b"c"])
 
     def test_what_consume_answers(self) -> None:
         """A binary frame with the payload of each, without ids, then the text of the empty queue; none is refused."""
@@ -98,6 +98,6 @@ class EndpointTests(SynchronousTestCase):
     def test_there_and_back(self) -> None:
         """What one endpoint put in, the other gives out, with as many answers as there were messages."""
         asked = [b"1", b"2", b"3", b"4"]
-        self.assertEqual(self.publish.answer(self.publish.ask(self.queue, asked), 4), (OK * 3 + FULL, 1, 0))
+        self.assertEqual(self.publish.answer(self.publish.ask(self.queue)(asked), 4), (OK * 3 + FULL, 1, 0))
         frames = b"".join(server_frame(BINARY, payload) for payload in asked[:3])
-        self.assertEqual(self.consume.answer(self.consume.ask(self.queue, [b""] * 4), 4), (frames + EMPTY, 0, 3))
+        self.assertEqual(self.consume.answer(self.consume.ask(self.queue)([b""] * 4), 4), (frames + EMPTY, 0, 3))

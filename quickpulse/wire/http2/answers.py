@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from struct import Struct
+
 from quickpulse.wire.http2.frames import DATA, END_HEADERS, END_STREAM, HEAD, HEADERS
 
 
@@ -28,13 +32,49 @@ class Envelope:
     :param tail: the block of its trailers.
     """
 
-    __slots__ = ("after_body", "before_body", "first", "head", "tail")
+    __slots__ = ("_after_body", "_before_body", "_between", "_first", "_last", "head", "tail")
 
     def __init__(self, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail
-        self.first, headed, after, _ = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
-        self.before_body = _Heads(headed[:-5])
-        self.after_body = after[1:]
+        self._first, headed, after, self._last = _cut_at_stream([(HEADERS, head), (DATA, b"\0"), (HEADERS, tail)])
+        self._before_body = _Heads(headed[:-5])
+        self._after_body = after[1:]
+        self._between = self._last + self._first  # of two answers
+
+    def around(self, stream_ids: Sequence[int], bodies: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
+        """Answers with these bodies, to be joined: laid out column by column, which costs a third less than one by one.
+
+        :param sizes: of the bodies, each 1 or more.
+        """
+        count = len(sizes)
+        numbers = _split_numbers(count)(_join_numbers(count)(*stream_ids))
+        parts = [self._between] * (_PARTS * count)
+        parts[0] = self._first
+        parts[1::_PARTS] = parts[3::_PARTS] = parts[6::_PARTS] = numbers
+        if sizes.count(sizes[0]) == count:  # most often
+            parts[2::_PARTS] = [self._before_body[sizes[0]]] * count
+        else:
+            parts[2::_PARTS] = [self._before_body[size] for size in sizes]
+        parts[4::_PARTS] = bodies
+        parts[5::_PARTS] = [self._after_body] * count
+        parts.append(self._last)
+        return parts
+
+
+_PARTS = 7
+"""Of an answer, with the stream's number in the second, fourth and last place."""
+
+
+@lru_cache(maxsize=256)
+def _join_numbers(count: int) -> Callable[..., bytes]:
+    """Numbers of streams, each to four bytes."""
+    return Struct(f">{count}I").pack
+
+
+@lru_cache(maxsize=256)
+def _split_numbers(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Those bytes, one by one."""
+    return Struct("4s" * count).unpack
 
 
 class _Heads(dict[int, bytes]):

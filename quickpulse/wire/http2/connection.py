@@ -241,22 +241,20 @@ class Connection:
         else:
             self.respond(stream or self.adopt(stream_id), answer.head, answer.body, answer.tail)
 
-    def answer_each(self, stream_ids: Sequence[int], envelope: Envelope, bodies: Sequence[bytes]) -> None:
-        """Answer requests that lay complete in one read, each with its own body, none empty."""
+    def answer_each(self, stream_ids: Sequence[int], envelope: Envelope, bodies: Sequence[bytes]) -> int:
+        """Answer requests that lay complete in one read, each with its own body, none empty.
+
+        :returns: the bytes of all bodies.
+        """
         sizes = list(map(len, bodies))
         total = sum(sizes)
-        if not self._fits(max(sizes), total):
+        if self._fits(max(sizes), total):
+            self.send_window -= total
+            self._out += envelope.around(stream_ids, bodies, sizes)
+        else:
             for stream_id, body in zip(stream_ids, bodies, strict=True):
                 self.respond(self.adopt(stream_id), envelope.head, body, envelope.tail)
-            return
-        self.send_window -= total
-        first, before, after, tail = envelope.first, envelope.before_body, envelope.after_body, envelope.tail
-        self._out.extend(
-            [
-                stream_id.to_bytes(4, "big").join((first, before[size], body + after, tail))
-                for stream_id, size, body in zip(stream_ids, sizes, bodies, strict=True)
-            ]
-        )
+        return total
 
     def respond(self, stream: Stream, head: bytes, body: bytes, tail: bytes) -> None:
         """Send a whole response as the windows allow."""

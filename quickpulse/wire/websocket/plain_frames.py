@@ -63,8 +63,15 @@ def take_plain_frames(
     :param most_bytes: longest payload.
     :param unmask_long: `(payload, key) -> payload` for those of `LONG_BYTES` and more.
     """
-    payloads: list[bytes] = []
     end = len(chunk)
+    if at + HEADER_BYTES <= end:
+        # Most often the one short frame of a client that waits for each answer: it pays for every step.
+        size = chunk[at + 1] - MASKED
+        if size == end - at - HEADER_BYTES and size < TWO_BYTE_LENGTH and size <= most_bytes and chunk[at] == BINARY:
+            masked = _from_bytes(chunk[at + 2 :], "little")
+            plain = masked ^ (masked & KEY_BITS) * _COPIES[size]
+            return [plain.to_bytes(size + 2 * KEY_BYTES, "little")[KEY_BYTES : KEY_BYTES + size]], end
+    payloads: list[bytes] = []
     while at + HEADER_BYTES <= end:
         first, size = chunk[at], chunk[at + 1] - MASKED
         if (first != BINARY and first != TEXT) or size < 0:

@@ -1,7 +1,7 @@
 """v0 over WebSocket: what a batch of client messages asks of the queue, and the frames that answer it.
 
-An endpoint is two functions without I/O. `ask` turns the messages of one read into one call of the queue; `answer`
-turns the call's result into one answer for each, joined. The queue itself is the caller's.
+An endpoint is two functions without I/O. `ask` makes the one call of the queue that serves the messages of a read;
+`answer` turns the call's result into one answer for each, joined. The queue itself is the caller's.
 """
 
 from __future__ import annotations
@@ -30,19 +30,22 @@ UNAVAILABLE = _error(QueueUnavailable())
 class Endpoint:
     """One path of the WebSocket port.
 
-    :param ask: `(queue, messages) -> result`, or a Deferred of it: the one call that serves the whole batch.
+    :param ask: `queue -> (messages -> result, or a Deferred of it)`: the call that serves a whole batch.
     :param answer: `(result, number of messages) -> (frames, refused, handed over)`: the joined answers, how many of
         them say no because the queue was full, and how many carry a message out.
     :param gives_messages: the answers may carry messages out, and are as long as those are.
+    :param yes: where the result is a number, and as high as that of the messages: the answer to each.
     """
 
-    ask: Callable[[Any, Sequence[bytes]], Any]
+    ask: Callable[[Any], Callable[[Sequence[bytes]], Any]]
     answer: Callable[[Any, int], tuple[bytes, int, int]]
     gives_messages: bool
+    yes: bytes = b""
 
 
-def _ask_publish(queue: Any, messages: Sequence[bytes]) -> Any:
-    return queue.enqueue_many(messages)
+def _ask_publish(queue: Any) -> Callable[[Sequence[bytes]], Any]:
+    put: Callable[[Sequence[bytes]], Any] = queue.enqueue_many
+    return put
 
 
 def _answer_publish(accepted: int, asked: int) -> tuple[bytes, int, int]:
@@ -52,8 +55,9 @@ def _answer_publish(accepted: int, asked: int) -> tuple[bytes, int, int]:
     return OK * accepted + FULL * refused, refused, 0
 
 
-def _ask_consume(queue: Any, messages: Sequence[bytes]) -> Any:
-    return queue.dequeue_many(len(messages))
+def _ask_consume(queue: Any) -> Callable[[Sequence[bytes]], Any]:
+    take = queue.dequeue_many
+    return lambda messages: take(len(messages))
 
 
 def _answer_consume(taken: list[Item], asked: int) -> tuple[bytes, int, int]:
@@ -68,7 +72,7 @@ def _answer_consume(taken: list[Item], asked: int) -> tuple[bytes, int, int]:
 
 
 ENDPOINTS = {
-    "/ws/publish": Endpoint(_ask_publish, _answer_publish, gives_messages=False),
+    "/ws/publish": Endpoint(_ask_publish, _answer_publish, gives_messages=False, yes=OK),
     "/ws/consume": Endpoint(_ask_consume, _answer_consume, gives_messages=True),
 }
 """The contract's paths."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from quickpulse.messages import Item, payload_of
@@ -100,7 +100,7 @@ class EchoMixin:
     def onConnect(self, request: Any) -> Any:
         """The product chooses its endpoint; this one takes its place."""
         accepted = super().onConnect(request)
-        self._endpoint = Endpoint(self._ask, self._echo, gives_messages=True)
+        self._use(Endpoint(self._ask, self._echo, gives_messages=True))
         return accepted
 
     def dataReceived(self, data: bytes) -> None:
@@ -108,10 +108,14 @@ class EchoMixin:
         self._opcodes.feed(data)
         super().dataReceived(data)
 
-    def _ask(self, queue: Any, messages: Sequence[bytes]) -> Any:
-        accepted = PUBLISH.ask(queue, messages)
-        assert accepted == len(messages), "the queue is full: another has put messages in"
-        return CONSUME.ask(queue, messages)
+    def _ask(self, queue: Any) -> Callable[[Sequence[bytes]], Any]:
+        publish, consume = PUBLISH.ask(queue), CONSUME.ask(queue)
+
+        def ask(messages: Sequence[bytes]) -> Any:
+            assert publish(messages) == len(messages), "the queue is full: another has put messages in"
+            return consume(messages)
+
+        return ask
 
     def _echo(self, taken: list[Item], asked: int) -> tuple[bytes, int, int]:
         first_bytes = self._opcodes.take(asked)

@@ -29,18 +29,26 @@ class AnswerTests(SynchronousTestCase):
             self.assertEqual(frames_of(data), frames)
 
     def test_an_envelope(self) -> None:
-        """Bodies of any length, the head of long ones made each time."""
+        """Bodies of any length, alike and mixed, for one stream and for many."""
         envelope = Envelope(b"head", b"tail")
-        for size in (1, 2, 1023, 1024, 1024, 16_384):
-            body = b"b" * size
-            parts = envelope.first, envelope.before_body[size], body + envelope.after_body, envelope.tail
-            self.assertTrue(
-                frames_of((9).to_bytes(4, "big").join(parts))
-                == [
-                    (HEADERS, END_HEADERS, 9, b"head"),
-                    (DATA, 0, 9, body),
-                    (HEADERS, END_HEADERS | END_STREAM, 9, b"tail"),
-                ],
-                size,
-            )
-        self.assertEqual(sorted(envelope.before_body), [1, 2, 1023])
+        for sizes in ((1,), (2,) * 40, (1023,), (1024, 1024), (16_384,), (1, 2, 1023, 1024, 1, 16_384)):
+            bodies = [bytes((at + 1,)) * size for at, size in enumerate(sizes)]
+            stream_ids = [2 * at + 70_001 for at in range(len(sizes))]
+            expected = [
+                (kind, flags, stream_id, payload)
+                for stream_id, body in zip(stream_ids, bodies, strict=True)
+                for kind, flags, payload in (
+                    (HEADERS, END_HEADERS, b"head"),
+                    (DATA, 0, body),
+                    (HEADERS, END_HEADERS | END_STREAM, b"tail"),
+                )
+            ]
+            for _ in range(2):
+                self.assertEqual(frames_of(b"".join(envelope.around(stream_ids, bodies, list(sizes)))), expected)
+
+    def test_what_is_kept_of_bodies(self) -> None:
+        """The heads of short ones; of others there may be many."""
+        envelope = Envelope(b"head", b"tail")
+        for size in (1, 1023, 1024, 16_384):
+            envelope.around([1], [b"b" * size], [size])
+        self.assertEqual(sorted(envelope._before_body), [1, 1023])

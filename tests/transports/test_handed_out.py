@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.transports.handed_out import RECENT_BATCHES, HandedOut, UnderWay
+from quickpulse.transports.deliveries import UnderWay
+from quickpulse.transports.handed_out import RECENT_BATCHES, HandedOut
 from tests.transports.grpc_conversation import (
     CONSUME,
     DATA,
@@ -26,64 +27,30 @@ DEFAULT_WINDOW = 65_535
 MEBIBYTE = 1024 * 1024
 
 
-class UnderWayTests(SynchronousTestCase):
-    """Messages by their place in what was written."""
-
-    def test_confirmed_in_order(self) -> None:
-        """What is up to a position has arrived."""
-        it = UnderWay()
-        it.next = 2
-        it.wrote(100)
-        it.next = 3
-        it.wrote(200)
-        it.next = 4
-        self.assertEqual((it.messages(), len(it)), (9, 2))
-        it.confirm(99)
-        self.assertEqual(it.messages(), 9)
-        it.confirm(100)
-        self.assertEqual(it.messages(), 7)
-        it.confirm(1000)
-        self.assertEqual(it.messages(), 4)
-
-    def test_merged(self) -> None:
-        """Positions stay in order."""
-        one, two = UnderWay(), UnderWay()
-        for it, positions in ((one, (100, 300)), (two, (200, 400))):
-            for position in positions:
-                it.next = 1
-                it.wrote(position)
-        two.next = 5
-        one.merge(two)
-        self.assertEqual((one.messages(), two.messages()), (9, 0))
-        one.confirm(250)
-        self.assertEqual(one.messages(), 7)
-
-    def test_handed_out(self) -> None:
-        """The kernel is asked; what it has not confirmed may be lost."""
-        unacknowledged = [0]
-        it = HandedOut(lambda: unacknowledged[0])
-        it.add(3)
-        it.wrote(100)
-        unacknowledged[0] = 40
-        self.assertEqual(it.messages(), 3)
-        it.confirm()
-        self.assertEqual(it.messages(), 3)
-        unacknowledged[0] = 0
-        it.confirm()
-        self.assertEqual(it.messages(), 0)
+class HandedOutTests(SynchronousTestCase):
+    """Messages of unary calls are the connection's, those of a stream its own."""
 
     def test_a_call_that_ended(self) -> None:
         """What it had under way is the connection's then."""
-        it, call = HandedOut(lambda: 100), UnderWay()
+        it, call = HandedOut(None), UnderWay()
         it.add_to(call, 2)
-        it.wrote(50)
+        it.writes(50)
         self.assertEqual((call.messages(), it.messages()), (2, 0))
         it.ended(call)
         self.assertEqual((call.messages(), it.messages()), (0, 2))
 
+    def test_a_long_stream(self) -> None:
+        """What is remembered of it is bounded; the last write cannot have arrived before it was done."""
+        it, call = HandedOut(None), UnderWay()
+        for _ in range(3 * RECENT_BATCHES):
+            it.add_to(call, 1)
+            it.writes(50)
+            self.assertLessEqual(len(call), RECENT_BATCHES)
+        self.assertGreaterEqual(call.messages(), 1)
+
     def test_recent_answers(self) -> None:
         """So many batches are remembered."""
-        it = HandedOut(lambda: 0)
+        it = HandedOut(None)
         for number in range(RECENT_BATCHES + 1):
             it.answered((number,))
         self.assertFalse(it.was_answered(0))
