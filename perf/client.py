@@ -15,6 +15,7 @@ from typing import Protocol
 from perf.exchange import SILENCE, Exchange
 from perf.options import Options
 from perf.outcome import Outcome
+from perf.processor import ProcessorMeter
 from perf.timeline import SLICE_SECONDS, Timeline
 
 CONNECTS_AT_ONCE = 50
@@ -69,6 +70,7 @@ class PerfClient:
     driver_class: the transport
     target: (host, port) of the server
     on_tick: called with the exchange now and then, to show how far it is
+    server_pid: the server's process, if it is known: its processor time is measured too
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class PerfClient:
         driver_class: type[Driver],
         target: tuple[str, int],
         on_tick: Callable[[Exchange], None] = lambda exchange: None,
+        server_pid: int | None = None,
     ) -> None:
         self._options = options
+        self._server_pid = server_pid
         self._consumers = options.consumers or int(driver_class.producers_receive)
         receivers = self._consumers + (options.producers if driver_class.producers_receive else 0)
         self.exchange = Exchange(options, int.from_bytes(os.urandom(4), "big"), max(receivers, 1), time.perf_counter)
@@ -95,9 +99,9 @@ class PerfClient:
             await self._connect(self._driver.producer, self._options.producers, producers)
             await self._connect(self._driver.consumer, self._consumers, consumers)
             self.exchange.start()
-            cpu_seconds = time.process_time()
+            meter = ProcessorMeter(self._server_pid)
             await self._exchange_messages(producers, consumers)
-            cpu_share = (time.process_time() - cpu_seconds) / (self.exchange.clock() - self.exchange.started_at)
+            processor = meter.use()
         finally:
             await self._close(producers + consumers)
         if not self.exchange.heard:
@@ -105,7 +109,7 @@ class PerfClient:
         return Outcome.of(
             self.exchange,
             self._timeline,
-            load_cpu_share=cpu_share,
+            processor,
             ordered=self._driver.ordered,
             consumed=self._consumers > 0,
         )

@@ -15,6 +15,7 @@ from perf import hardware, plot, report, spawn
 from perf.client import Driver, PerfClient, ServerUnavailableError
 from perf.options import Options, parse
 from perf.outcome import CHECK_FAILED, UNAVAILABLE, Outcome
+from perf.processor import listener_pid
 from perf.progress import progress_bar
 
 LOG_COLUMNS = 120
@@ -63,10 +64,13 @@ async def _until_terminated(run: Coroutine[Any, Any, Measured]) -> Measured:
 
 async def _measure(options: Options, driver_class: type[Driver], console: Console) -> Measured:
     if options.target is not None:
-        return options.target, await _drive(options, driver_class, options.target, console)
+        pid = listener_pid(options.target)
+        return options.target, await _drive(options, driver_class, options.target, console, pid)
     server = await spawn.start(options.mode, options.server_arguments)
     try:
-        return server.target, await _drive_spawned(options, driver_class, server, console)
+        outcome = await _drive(options, driver_class, server.target, console, server.pid)
+        counters = await server.counters()
+        return server.target, outcome.with_server(await server.stop(), counters)
     finally:
         status = await server.stop()
         if status:
@@ -74,21 +78,15 @@ async def _measure(options: Options, driver_class: type[Driver], console: Consol
         server.close()
 
 
-async def _drive_spawned(
-    options: Options, driver_class: type[Driver], server: spawn.SpawnedServer, console: Console
+async def _drive(
+    options: Options,
+    driver_class: type[Driver],
+    target: tuple[str, int],
+    console: Console,
+    server_pid: int | None,
 ) -> Outcome:
-    before, loop = server.cpu_seconds(), asyncio.get_running_loop()
-    began_at = loop.time()
-    outcome = await _drive(options, driver_class, server.target, console)
-    after, seconds = server.cpu_seconds(), loop.time() - began_at
-    share = None if before is None or after is None else (after - before) / seconds
-    counters = await server.counters()
-    return outcome.with_server(await server.stop(), share, counters)
-
-
-async def _drive(options: Options, driver_class: type[Driver], target: tuple[str, int], console: Console) -> Outcome:
     with progress_bar(console, options) as on_tick:
-        return await PerfClient(options, driver_class, target, on_tick).run()
+        return await PerfClient(options, driver_class, target, on_tick, server_pid).run()
 
 
 def _tell(console: Console, options: Options, target: tuple[str, int], outcome: Outcome) -> int:

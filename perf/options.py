@@ -26,11 +26,10 @@ MAX_SECONDS = 3600.0
 MAX_MESSAGES = 200_000_000
 """In all. The ledger keeps ten bytes of each to the end; a timed run ends early when it gets here."""
 
-DEFAULT_MESSAGES = {"ws": 500_000, "grpc": 30_000, "grpc_stream": 50_000}
-"""A few seconds each: the clients differ in speed by a factor of twenty."""
+DEFAULT_MESSAGES = 500_000
+"""A few seconds, with our own server."""
 
-DEFAULT_IN_FLIGHT = {"ws": 100, "grpc": 20, "grpc_stream": 20}
-"""grpcio's own client gets slower again with more than about fifty on a connection."""
+DEFAULT_IN_FLIGHT = 100
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,12 @@ def parse(arguments: Sequence[str], mode: str | None = None) -> Options:
     if given.server_arguments and given.target is not None:
         parser.error("--server-argument is for a server that perf starts: it does not go with --target")
     chosen = mode or given.mode
-    in_flight = given.in_flight or DEFAULT_IN_FLIGHT[chosen]
+    in_flight = given.in_flight or DEFAULT_IN_FLIGHT
     if in_flight * given.payload_bytes > MAX_WINDOW_BYTES:
         parser.error(f"--in-flight times --payload-bytes may not exceed {MAX_WINDOW_BYTES:,} bytes")
     messages = given.messages
     if messages is None and given.seconds is None:
-        messages = DEFAULT_MESSAGES[chosen]
+        messages = DEFAULT_MESSAGES
     return Options(
         mode=chosen,
         producers=given.producers,
@@ -140,7 +139,7 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         "--in-flight",
         type=_count(1, MAX_IN_FLIGHT),
         metavar="N",
-        help="unanswered requests per connection (default {ws}, {grpc}, {grpc_stream})".format(**DEFAULT_IN_FLIGHT),
+        help=f"unanswered requests per connection (default {DEFAULT_IN_FLIGHT})",
     )
     load.add_argument("--in-turn", action="store_true", help="publish everything first, then consume")
     load.add_argument("--timeout", type=_duration, default=10.0, metavar="S", help="silence allowed (default 10)")

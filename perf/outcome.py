@@ -10,6 +10,7 @@ from perf.exchange import QUEUE_IS_FULL
 from perf.http_pages import ServerCounters
 from perf.latency import LatencySummary
 from perf.ledger import Totals
+from perf.processor import ProcessorUse
 from perf.timeline import Slice
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ class Outcome:
     receive_seconds: from the start (or the first message, where consuming came after) to the last message
     published_per_second, received_per_second: acknowledged messages, and messages that came out, over those
     publish, end_to_end: latency from sending to the acknowledgement, and to the arrival
-    load_cpu_share: processor seconds of the load itself per second; 1.0 is one whole core
-    server_cpu_share: likewise of the server, where it was started for the run
+    processor: what the load, the server and others used of it
     checked_order: whether the transport promises an order with this many requests in flight
     consumed: whether anything was taken out at all
     server_exit_status: of the server that was started for the run
@@ -60,16 +60,21 @@ class Outcome:
     publish: LatencySummary
     end_to_end: LatencySummary
     slices: tuple[Slice, ...]
-    load_cpu_share: float
+    processor: ProcessorUse
     checked_order: bool
     consumed: bool
-    server_cpu_share: float | None = None
     server_exit_status: int | None = None
     server_counters: ServerCounters | None = None
 
     @classmethod
     def of(
-        cls, exchange: Exchange, timeline: Timeline, *, load_cpu_share: float, ordered: bool, consumed: bool
+        cls,
+        exchange: Exchange,
+        timeline: Timeline,
+        processor: ProcessorUse,
+        *,
+        ordered: bool,
+        consumed: bool,
     ) -> Outcome:
         """The outcome of a run that is over."""
         totals = exchange.ledger.totals()
@@ -88,14 +93,14 @@ class Outcome:
             publish=exchange.publish_latency.summary(),
             end_to_end=exchange.end_to_end_latency.summary(),
             slices=tuple(timeline.slices),
-            load_cpu_share=load_cpu_share,
+            processor=processor,
             checked_order=ordered or options.in_flight == 1,
             consumed=consumed,
         )
 
-    def with_server(self, exit_status: int, cpu_share: float | None, counters: ServerCounters | None) -> Outcome:
+    def with_server(self, exit_status: int, counters: ServerCounters | None) -> Outcome:
         """The same, and what is known of the server that was started for it."""
-        return replace(self, server_exit_status=exit_status, server_cpu_share=cpu_share, server_counters=counters)
+        return replace(self, server_exit_status=exit_status, server_counters=counters)
 
     @property
     def faults(self) -> list[str]:

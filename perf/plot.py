@@ -101,7 +101,7 @@ def _label(figure: Any, options: Options, outcome: Outcome, hardware: Hardware) 
     )
     figure.supxlabel(
         f"{hardware.cpu}, {hardware.cores} cores, {hardware.system}, {hardware.python}, "
-        f"uvloop {hardware.uvloop}; the load used {outcome.load_cpu_share:.0%} of a core",
+        f"uvloop {hardware.uvloop}; the load used {outcome.processor.load:.0%} of a core",
         fontsize=8,
         color="#71717a",
     )

@@ -17,9 +17,6 @@ from perf.outcome import Outcome
 JSON_FORM = 1
 """Goes up when a field of the JSON changes its meaning or disappears."""
 
-BUSY_SHARE = 0.9
-"""Of one core, above which the load generator, a single thread in mode ws, may be what was measured."""
-
 
 def as_json(options: Options, target: tuple[str, int], outcome: Outcome, hardware: Hardware) -> dict[str, Any]:
     """The whole result; latencies in milliseconds, rates in messages a second."""
@@ -42,8 +39,10 @@ def as_json(options: Options, target: tuple[str, int], outcome: Outcome, hardwar
         },
         "order_checked": outcome.checked_order,
         "consumed": outcome.consumed,
-        "load_cpu_share": outcome.load_cpu_share,
-        "server_cpu_share": outcome.server_cpu_share,
+        "load_cpu_share": outcome.processor.load,
+        "load_is_limit": outcome.processor.load_is_limit,
+        "server_cpu_share": outcome.processor.server,
+        "others_cpu_share": outcome.processor.others,
         "server_exit_status": outcome.server_exit_status,
         "server_counters": None if outcome.server_counters is None else asdict(outcome.server_counters),
         "hardware": asdict(hardware),
@@ -122,13 +121,7 @@ def _surroundings(outcome: Outcome, hardware: Hardware) -> list[str]:
         f"{hardware.python}, uvloop {hardware.uvloop}, grpcio {hardware.grpcio}, Twisted {hardware.twisted}, "
         f"quickpulse {hardware.quickpulse}",
     ]
-    share = f"processor: the load {outcome.load_cpu_share:.0%} of a core"
-    if outcome.server_cpu_share is not None:
-        share += f", the server {outcome.server_cpu_share:.0%}"
-    lines.append(share)
-    if outcome.load_cpu_share > BUSY_SHARE:
-        lines.append("the load generator was busy all the time: the server may be faster than this")
-    return lines
+    return lines + outcome.processor.told()
 
 
 def _praise(outcome: Outcome) -> str:

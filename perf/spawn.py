@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from perf import http_pages
 
 HOST = "127.0.0.1"
@@ -52,13 +50,10 @@ class SpawnedServer:
         self._process = process
         self._log = log
 
-    def cpu_seconds(self) -> float | None:
-        """Processor time that the server has used."""
-        try:
-            times = psutil.Process(self._process.pid).cpu_times()
-        except psutil.Error:
-            return None
-        return float(times.user + times.system)
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     async def wait_until_ready(self) -> None:
         """Until /readyz says yes. Raises SpawnError."""

@@ -15,6 +15,7 @@ from perf.load.headers import AnswerBlocks, readable
 from perf.load.link import Link
 from quickpulse.wire.http2.frames import (
     ACK,
+    CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
@@ -44,6 +45,7 @@ _LEAST_TABLE_BYTES = 4096
 _HEAD = Struct(">LBL")
 _HEAD_SIZE = 9
 _LINE_END = b"\r\n"
+_ODD_BLOCK = "a header block in several frames, or padded: not supported here"
 
 
 class Http2Client:
@@ -162,7 +164,7 @@ class Http2Client:
     def _is_good(self, stream: int, block: bytes, flags: int) -> bool:
         """Whether a block that is not known is a good answer's."""
         if not flags & END_HEADERS or flags & PADDED:
-            raise LoadFaultError("a header block in several frames, or padded: not supported here")
+            raise LoadFaultError(_ODD_BLOCK)
         is_end = bool(flags & END_STREAM)
         bad = self.blocks.read(block, is_end)
         if bad is None:
@@ -187,6 +189,8 @@ class Http2Client:
         elif kind == GOAWAY:
             last, code, debug = read_goaway(payload)
             raise LoadFaultError(f"the server says GOAWAY, last stream {last}, code {code} {debug!r}")
+        elif kind == CONTINUATION:
+            raise LoadFaultError(_ODD_BLOCK)
         elif kind == RST_STREAM:
             self.on_reset(stream, read_number(payload))
 

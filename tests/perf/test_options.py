@@ -44,7 +44,7 @@ class OptionsTests(unittest.TestCase):
         """A mode is enough."""
         for mode in MODES:
             options = parse(["--mode", mode])
-            defaults = Options(mode=mode, messages=DEFAULT_MESSAGES[mode], in_flight=DEFAULT_IN_FLIGHT[mode])
+            defaults = Options(mode=mode, messages=DEFAULT_MESSAGES, in_flight=DEFAULT_IN_FLIGHT)
             self.assertEqual(options, defaults)
 
     def test_mode_of_a_tool(self) -> None:
