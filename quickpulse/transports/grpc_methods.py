@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import RpcError
-from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.answers import Answer
 
 Run = tuple[Answer, int] | list[bytes]
 """Answers to neighbouring requests: one and the same for so many, or a framed message for each."""

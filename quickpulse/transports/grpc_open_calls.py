@@ -14,7 +14,7 @@ from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, Strea
 from quickpulse.wire.grpc.framing import NOT_ONE_MESSAGE, MessageReader, framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers
-from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.answers import Answer
 from quickpulse.wire.http2.streams import Stream
 
 if TYPE_CHECKING:

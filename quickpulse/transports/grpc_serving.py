@@ -30,7 +30,8 @@ from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, only_trailers
 from quickpulse.wire.grpc.timeouts import is_in_future, read_timeout
 from quickpulse.wire.http2 import events as ev
-from quickpulse.wire.http2.connection import Answer, Connection, Envelope
+from quickpulse.wire.http2.answers import Answer, Envelope
+from quickpulse.wire.http2.connection import Connection
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.streams import Stream
 

@@ -30,7 +30,7 @@ from quickpulse.wire.grpc.framing import framed, read_one
 from quickpulse.wire.grpc.payloads import FRAMED_HEADS, framed_payloads, short_payloads
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status
-from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.answers import Answer
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic

@@ -17,15 +17,11 @@ from hpack import Encoder
 
 from quickpulse.wire.http2 import events as ev
 from quickpulse.wire.http2 import frames as f
-from quickpulse.wire.http2.connection import (
-    EARLY_UPDATES,
-    RECENT_RESETS,
-    Answer,
-    Connection,
-    Envelope,
-    Role,
-)
+from quickpulse.wire.http2.answers import Answer, Envelope
+from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.hpacking import MAX_REMEMBERED, literal
+from quickpulse.wire.http2.sending import EARLY_UPDATES
+from quickpulse.wire.http2.stream_table import RECENT_RESETS
 from quickpulse.wire.http2.streams import State, Stream
 
 MAX_STREAMS = 20
@@ -321,7 +317,7 @@ class Session:
                 self.peer.open = [
                     stream.id for stream in self.connection.streams.values() if not stream.is_remote_closed
                 ]
-                self.peer.next_id = self.connection._last_id + 2
+                self.peer.next_id = self.connection._table.last_id + 2
             frames = [self.peer.frame() for _ in range(rng.randrange(1, MAX_READ))]
             count += len(frames)
             data = b"".join(frames)
@@ -342,7 +338,7 @@ class Session:
         self.check_output(connection.data_to_send())
         assert len(connection._rest) < f.HEAD_SIZE + f.LEAST_MAX_FRAME_SIZE
         assert len(connection.streams) <= MAX_STREAMS or connection.is_failed
-        assert len(connection._recent_resets) <= RECENT_RESETS
+        assert len(connection._table.recent_resets) <= RECENT_RESETS
         assert len(connection._early_updates) <= EARLY_UPDATES
         assert len(connection._reader.known) <= MAX_REMEMBERED
         assert len(connection._reader._by_entries) <= MAX_REMEMBERED
@@ -352,12 +348,12 @@ class Session:
             assert stream.state is not State.CLOSED
             assert not stream.pending or min(stream.send_window, connection.send_window) <= 0
             assert bool(stream.pending) is (stream.id in connection._blocked)
-        assert connection._receiving.keys() <= connection.streams.keys()
+        assert connection._table.receiving.keys() <= connection.streams.keys()
         assert connection._blocked.keys() <= connection.streams.keys()
 
     def check_output(self, data: bytes) -> None:
         """What is sent is whole frames, none too long."""
-        self.most = max(self.most, self.connection._peer_frame_size)
+        self.most = max(self.most, self.connection._peer.frame_size)
         at = len(f.PREFACE) if data.startswith(f.PREFACE) else 0
         while at < len(data):
             word, _, _ = f.HEAD.unpack_from(data, at)

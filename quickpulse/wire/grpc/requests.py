@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quickpulse.wire.grpc.status import RpcError, Status, not_grpc, only_trailers
-from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.answers import Answer
 from quickpulse.wire.http2.fields import Field, list_size
 
 TIMEOUT = b"grpc-timeout"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from quickpulse.wire.http2.connection import Answer
+from quickpulse.wire.http2.answers import Answer
 from quickpulse.wire.http2.hpacking import literal
 
 

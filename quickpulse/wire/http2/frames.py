@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from struct import Struct
 
+from quickpulse.wire.http2.errors import ConnectionFault, ErrorCode
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client sends first."""
 
@@ -37,6 +39,20 @@ MAX_WINDOW = 2**31 - 1
 
 LEAST_MAX_FRAME_SIZE = 16_384
 """What every peer takes."""
+
+FORMS: dict[int, tuple[int, int, bool | None]] = {
+    DATA: (0, LEAST_MAX_FRAME_SIZE, True),
+    HEADERS: (0, LEAST_MAX_FRAME_SIZE, True),
+    PRIORITY: (5, 5, True),
+    RST_STREAM: (4, 4, True),
+    SETTINGS: (0, LEAST_MAX_FRAME_SIZE, False),
+    PUSH_PROMISE: (0, LEAST_MAX_FRAME_SIZE, True),
+    PING: (8, 8, False),
+    GOAWAY: (8, LEAST_MAX_FRAME_SIZE, False),
+    WINDOW_UPDATE: (4, 4, None),
+    CONTINUATION: (0, LEAST_MAX_FRAME_SIZE, True),
+}
+"""Least and most length of each type, and whether it belongs to a stream (True), to the connection, or to either."""
 
 _SETTING = Struct(">HL")
 _NUMBER = Struct(">L")
@@ -83,3 +99,18 @@ def read_goaway(payload: bytes) -> tuple[int, int, bytes]:
     """Last stream, code and debug data; the length is 8 or more."""
     last, code = _TWO_NUMBERS.unpack_from(payload)
     return last & MAX_STREAM_ID, code, payload[8:]
+
+
+def unpadded(flags: int, payload: bytes) -> bytes:
+    """What a frame carries.
+
+    :raises ConnectionFault: it is shorter than its padding.
+    """
+    if not flags & PADDED:
+        return payload
+    if not payload:
+        raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "no room for the length of the padding")
+    padding = payload[0]
+    if padding >= len(payload):
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "padding is longer than the frame")
+    return payload[1 : len(payload) - padding]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from quickpulse.wire.http2 import events as ev
-from quickpulse.wire.http2.connection import Answer, Connection, Role
+from quickpulse.wire.http2.answers import Answer
+from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.hpacking import literal
 from quickpulse.wire.http2.streams import Stream

@@ -13,7 +13,7 @@ import grpc
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.wire.http2 import events as ev
-from quickpulse.wire.http2.connection import Connection, Role, Setting
+from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.frames import (
     ACK,
@@ -33,6 +33,7 @@ from quickpulse.wire.http2.frames import (
     settings_frame,
     window_update_frame,
 )
+from quickpulse.wire.http2.settings import Setting
 from quickpulse.wire.http2.streams import Stream
 from tests.wire.http2.talk import REQUEST, RESPONSE, Talk, block, frames_of, told_each_way
 
@@ -96,7 +97,7 @@ class ClientTests(SynchronousTestCase):
         second = talk.connection.open(block(), end=True)
         self.assertEqual((second.id, second.is_local_closed), (3, True))
         self.assertEqual([frame[:3] for frame in talk.sent()], [(HEADERS, LAST, 3)])
-        talk.connection._last_id = MAX_STREAM_ID - 2
+        talk.connection._table.last_id = MAX_STREAM_ID - 2
         self.assertEqual(talk.connection.open(block()).id, MAX_STREAM_ID)
         self.assertRaises(ValueError, talk.connection.open, block())
 

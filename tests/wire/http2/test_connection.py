@@ -7,15 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.wire.http2 import events as ev
-from quickpulse.wire.http2.connection import (
-    MAX_SETTINGS,
-    RECENT_RESETS,
-    Answer,
-    Connection,
-    Envelope,
-    Role,
-    Setting,
-)
+from quickpulse.wire.http2.answers import Answer, Envelope
+from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.fields import MalformedFields
 from quickpulse.wire.http2.floods import A_SECOND
@@ -45,6 +38,8 @@ from quickpulse.wire.http2.frames import (
     window_update_frame,
 )
 from quickpulse.wire.http2.hpacking import literal
+from quickpulse.wire.http2.settings import MAX_SETTINGS, Setting
+from quickpulse.wire.http2.stream_table import RECENT_RESETS
 from tests.wire.http2.talk import REQUEST, Frame, Talk, block, frames_of, told_each_way
 
 BLOCK = block()

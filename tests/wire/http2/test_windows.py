@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.wire.http2 import events as ev
-from quickpulse.wire.http2.connection import DEFAULT_WINDOW, EARLY_UPDATES, STREAM_WINDOW, Answer, Envelope, Setting
+from quickpulse.wire.http2.answers import Answer, Envelope
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.frames import (
     DATA,
@@ -19,7 +19,10 @@ from quickpulse.wire.http2.frames import (
     settings_frame,
     window_update_frame,
 )
+from quickpulse.wire.http2.sending import EARLY_UPDATES
+from quickpulse.wire.http2.settings import Setting
 from quickpulse.wire.http2.streams import Stream
+from quickpulse.wire.http2.windows import DEFAULT_WINDOW, STREAM_WINDOW
 from tests.wire.http2.talk import Frame, Talk, block
 from tests.wire.http2.test_connection import HEAD, LAST, TAIL, goaway, headers, request, reset
 
@@ -252,7 +255,7 @@ class ReceivingTests(SynchronousTestCase):
         stream = self.opened(talk)
         talk.feed(frame(DATA, PADDED, 1, b"\x05ab" + bytes(5)))
         self.assertEqual(DEFAULT_WINDOW - stream.receive_window, 8)
-        self.assertEqual(talk.connection._unreturned, 8)
+        self.assertEqual(talk.connection._window.used, 8)
         frames: list[Frame] = []
         for _ in range(4):
             talk.now += 1
