@@ -14,6 +14,7 @@ from zope.interface import implementer
 from quickpulse.transports.flow import knows_arrivals
 from quickpulse.transports.grpc_serving import Serving
 from quickpulse.transports.handed_out import HandedOut
+from quickpulse.transports.keepalive import PING_SECONDS, PING_TIMEOUT_SECONDS
 from quickpulse.wire.grpc.requests import TIMEOUT
 from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.events import Failed
@@ -22,20 +23,17 @@ from quickpulse.wire.http2.frames import PREFACE
 if TYPE_CHECKING:
     from quickpulse.transports.grpc_native import GrpcFactory
 
-PING_SECONDS = 25
-"""Below the 30 s after which common proxies cut what is silent."""
-
-PING_TIMEOUT_SECONDS = 50
-"""Two pings missed."""
-
 LINGER_SECONDS = 5
 """How long the peer's end of the connection is awaited after ours."""
 
 GOAWAY_SECONDS = 1.0
 """How long the answer to the PING between the two GOAWAYs is awaited."""
 
-_HTTP1 = re.compile(rb"[A-Z]{1,20}( |$)")
-"""How a request of HTTP/1 begins, as far as there is any of it."""
+_HTTP1 = re.compile(rb"[A-Z]{1,20} [^\r\n]+ HTTP/1\.")
+"""The first line of a request of HTTP/1."""
+
+_MAYBE_HTTP1 = re.compile(rb"[A-Z]{1,20}( [^\r\n]{0,8000})?")
+"""What may still become one: RFC 9112, section 3, recommends lines of 8,000 bytes at least."""
 
 _NOT_HTTP2 = b"this port speaks gRPC: HTTP/2 with prior knowledge\n"
 _HTTP1_ANSWER = (
@@ -152,14 +150,12 @@ class GrpcConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection, and count what it took with it."""
-        if self._is_tls and reason.check(ConnectionDone):  # both sides have said that they have all
-            self._serving.confirm()
+        if knows_arrivals(self.transport) or (self._is_tls and reason.check(ConnectionDone)):
+            self._serving.confirm()  # the end of TLS in order: both sides have said that they have all
         self._is_lost = self._is_over = True
         for timer in (self._timer, self._linger):
             if timer is not None and timer.active():
                 timer.cancel()
-        if knows_arrivals(self.transport):
-            self._serving.confirm()
         self._serving.lost()
         self._factory.closed(self)
 
@@ -183,13 +179,13 @@ class GrpcConnection(Protocol):
                 self._opening = opening
                 return b""
         elif _HTTP1.match(opening):
-            if b" " not in opening:
-                self._opening = opening
-                return b""
             self._traffic.refused("bad_request")
             self._http2.data_to_send()  # our own preface is not for it
             self.transport.write(_HTTP1_ANSWER)
             self._close()
+            return b""
+        elif _MAYBE_HTTP1.fullmatch(opening):
+            self._opening = opening
             return b""
         return opening
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 
+from quickpulse.transports.keepalive import PING_SECONDS, PING_TIMEOUT_SECONDS
 from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.transports.ws_connection import CLOSE_TIMEOUT_SECONDS, WsProtocol
 from quickpulse.transports.ws_fast import FastWsProtocol
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 NAME = "ws"
 """The label of this transport in metrics."""
-
-PING_SECONDS = 25
-"""Below the 30 s after which common proxies cut what is silent."""
-
-PING_TIMEOUT_SECONDS = 50
-"""Two pings missed."""
 
 
 class _Timer:

@@ -117,8 +117,8 @@ def openings() -> Iterator[Attack]:
     wrong = goes_away(PROTOCOL_ERROR)
     yield Attack("garbage for a preface", bytes(100), wrong, opening=b"")
     yield Attack("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), wrong, opening=b"")
-    # GOAWAY may be left out (3.4), and PRI is a method to HTTP/1
-    yield Attack("the preface's last byte is wrong", h2.PREFACE[:-1] + b"x", HTTP1_REFUSAL, opening=b"")
+    yield Attack("the preface's last byte is wrong", h2.PREFACE[:-1] + b"x", wrong, opening=b"")
+    yield Attack("a line of capitals", b"INVALID CONNECTION PREFACE\r\n\r\n", wrong, opening=b"")
     yield Attack("HTTP/1.1", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", HTTP1_REFUSAL, opening=b"")
     yield Attack("an upgrade to h2c", b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", HTTP1_REFUSAL, opening=b"")
     yield Attack("no SETTINGS but PING", b"", wrong, opening=h2.PREFACE)

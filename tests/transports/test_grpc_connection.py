@@ -105,7 +105,7 @@ class BeginningTests(SynchronousTestCase):
         """Likewise, wherever its first line is cut; methods that begin like the preface too."""
         for method in (b"GET", b"POST", b"PRI", b"OPTIONS"):
             request = method + HTTP1[3:]
-            for at in range(1, 12):
+            for at in range(1, len(request)):
                 it = GrpcConversation()
                 it.protocol.dataReceived(request[:at])
                 it.protocol.dataReceived(request[at:])
@@ -131,6 +131,36 @@ class BeginningTests(SynchronousTestCase):
             self.assertEqual((last, code), (0, PROTOCOL_ERROR))
             self.assertEqual(it.transport.events, ["nodelay", "half-close"])
             self.assertEqual(it.refused["bad_request"], 1)
+
+    def test_what_only_begins_like_http1(self) -> None:
+        """GOAWAY too, once the first line is complete or too long for one (RFC 9113, section 3.4)."""
+        for opening in (
+            b"INVALID CONNECTION PREFACE\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\rx",
+            b"GET /HTTP/1.1\r\n",
+            b"GET  HTTP/1.1\r\n",
+            b"GET /\r\n",
+            b"GET\r\n",
+            b"METHODSTHATARETOOLONG / HTTP/1.1\r\n",
+            b"GET /" + b"a" * 8000,
+        ):
+            for at in range(1, min(len(opening), 30)):
+                it = GrpcConversation()
+                it.say(opening[:at])
+                it.say(opening[at:])
+                [(last, code, _)] = it.goaways()
+                self.assertEqual((last, code), (0, PROTOCOL_ERROR), (opening, at))
+                self.assertEqual(it.transport.events, ["nodelay", "half-close"])
+                self.assertEqual(it.refused["bad_request"], 1)
+
+    def test_a_first_line_that_does_not_end(self) -> None:
+        """It is waited for, as long as a handshake may take."""
+        it = GrpcConversation(handshake_seconds=3.0)
+        it.say(b"GET /" + b"a" * 7000)
+        self.assertEqual((it.transport.events, it.written()), (["nodelay"], b""))
+        it.advance(3)
+        self.assertEqual(it.transport.events, ["nodelay", "abort"])
+        self.assertEqual(it.refused["timeout"], 1)
 
     def test_http2_that_is_no_grpc(self) -> None:
         """415 with a line of text, and the connection lives."""
