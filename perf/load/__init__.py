@@ -5,7 +5,7 @@ answer is compared with what it must be. The load reports its own processor time
 client measures itself. `python -m perf.load ROW PORT` drives a server that runs already.
 
 Where things are: `rows` reads what is to be measured, `loop` keeps the windows moving, `link` is a connection of it,
-`websocket` and `http2` (with `calls`, `requests`) are the two protocols, `numbered` tells prefilled messages apart.
+`websocket` and `http2` (with `calls`, `headers`) are the two protocols, `numbered` tells prefilled messages apart.
 """
 
 import os

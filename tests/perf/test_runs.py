@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twisted.trial import unittest
 
+from perf.processor import BUSY_CORES
 from tests.perf.fakes import (
     FakeGrpcServer,
     FakeQueue,
@@ -257,6 +258,8 @@ class ReportTests(unittest.TestCase):
             self.assertGreater(values[0], 0)
         for name in ("published_per_second", "received_per_second", "load_cpu_share"):
             self.assertGreater(result[name], 0)
+        self.assertGreaterEqual(result["server_cpu_share"], 0)  # the fake is a process of this machine
+        self.assertIs(result["load_is_limit"], result["load_cpu_share"] >= BUSY_CORES)
         machine = result["hardware"]
         self.assertGreater(machine["memory_bytes"], 0)
         self.assertGreater(machine["cores"], 0)
