@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from quickpulse.wire.grpc.requests import Call
-from quickpulse.wire.grpc.status import RpcError
+from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.http2.answers import Answer
 
 Run = tuple[Answer, int] | list[bytes]
@@ -132,3 +132,8 @@ def paths(service: str, methods: dict[str, Method]) -> Table:
 def handed_out(runs: Sequence[Run]) -> int:
     """How many messages these answers carry."""
     return sum(len(run) for run in runs if isinstance(run, list))
+
+
+def refusal_reason(error: RpcError) -> str:
+    """Under which reason a request that could not be read is counted."""
+    return "message_too_large" if error.status is Status.RESOURCE_EXHAUSTED else "bad_request"

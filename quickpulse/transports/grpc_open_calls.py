@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.transports.deliveries import UnderWay
-from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod
+from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod, refusal_reason
 from quickpulse.wire.grpc.framing import NOT_ONE_MESSAGE, MessageReader, framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers
@@ -83,8 +83,7 @@ class OpenCall:
 
     def refuse(self, error: RpcError) -> None:
         """End the call for its peer's fault."""
-        too_large = error.status is Status.RESOURCE_EXHAUSTED
-        self.serving.traffic.refused("message_too_large" if too_large else "bad_request")
+        self.serving.traffic.refused(refusal_reason(error))
         self.fail(error)
 
     def take(self, messages: list[bytes]) -> None:

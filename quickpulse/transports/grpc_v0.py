@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -25,7 +26,16 @@ from quickpulse.transports.grpc_contract import (
     read_produce,
     read_stream_message,
 )
-from quickpulse.transports.grpc_methods import BatchMethod, Run, StreamCall, StreamMethod, Table, Unimplemented, paths
+from quickpulse.transports.grpc_methods import (
+    BatchMethod,
+    Run,
+    StreamCall,
+    StreamMethod,
+    Table,
+    Unimplemented,
+    paths,
+    refusal_reason,
+)
 from quickpulse.wire.grpc.framing import framed, read_one
 from quickpulse.wire.grpc.payloads import FRAMED_HEADS, framed_payloads, short_payloads
 from quickpulse.wire.grpc.requests import Call
@@ -101,13 +111,34 @@ def _read_stream_messages(messages: list[bytes]) -> list[bytes | None]:
     return [read_stream_message(message) for message in messages]
 
 
-class Produce(BatchMethod):
-    """Puts messages in; a full queue is an answer, not an error of the call."""
+class _V0Method(BatchMethod):
+    """A unary method over the queue.
+
+    :param queue: the IMessageQueue.
+    :param max_message_bytes: of a payload.
+    """
+
+    read: Callable[[bytes], bytes | None]
+    """A request's message to its payload; None when it is no protobuf."""
 
     def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int) -> None:
         self._queue = queue
         self._traffic = traffic
         self._max_message_bytes = max_message_bytes
+
+    def _parse_one(self, body: bytes, call: Call) -> bytes | RpcError | None:
+        try:
+            payload = self.read(read_one(body, self._max_message_bytes, call.is_compressed))
+        except RpcError as error:
+            self._traffic.refused(refusal_reason(error))
+            return error.with_traceback(None)  # whose frames hold what was unpacked
+        return refusal(payload, self._traffic, self._max_message_bytes) or payload
+
+
+class Produce(_V0Method):
+    """Puts messages in; a full queue is an answer, not an error of the call."""
+
+    read = staticmethod(read_produce)
 
     def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
         """The payloads."""
@@ -115,16 +146,6 @@ class Produce(BatchMethod):
         if None in payloads or self._max_message_bytes < _LONGEST_SHORT:
             return [self._parse_one(body, call) for body in bodies]
         return payloads
-
-    def _parse_one(self, body: bytes, call: Call) -> Any:
-        try:
-            payload = read_produce(read_one(body, self._max_message_bytes, call.is_compressed))
-        except RpcError as error:
-            too_large = error.status is Status.RESOURCE_EXHAUSTED
-            self._traffic.refused("message_too_large" if too_large else "bad_request")
-            return error.with_traceback(None)  # whose frames hold what was unpacked
-        error_or_none = refusal(payload, self._traffic, self._max_message_bytes)
-        return payload if error_or_none is None else error_or_none
 
     def serve(self, requests: list[Any]) -> Any:
         """How many went in."""
@@ -138,29 +159,17 @@ class Produce(BatchMethod):
         return [(_PRODUCED, result), (_FULL, asked - result)]
 
 
-class Consume(BatchMethod):
+class Consume(_V0Method):
     """Takes the oldest messages; an empty queue is an answer, not an error of the call."""
 
     hands_out = True
-
-    def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int) -> None:
-        self._queue = queue
-        self._traffic = traffic
-        self._max_message_bytes = max_message_bytes
+    read = staticmethod(read_consume)
 
     def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
         """Nothing is in a request; what is there must still be protobuf."""
         if bodies.count(_NOTHING) == len(bodies):
             return bodies
         return [b"" if body == _NOTHING else self._parse_one(body, call) for body in bodies]
-
-    def _parse_one(self, body: bytes, call: Call) -> Any:
-        try:
-            payload = read_consume(read_one(body, self._max_message_bytes, call.is_compressed))
-        except RpcError as error:
-            self._traffic.refused("bad_request")
-            return error.with_traceback(None)  # whose frames hold what was unpacked
-        return refusal(payload, self._traffic, self._max_message_bytes) or payload
 
     def serve(self, requests: list[Any]) -> Any:
         """The messages taken."""
