@@ -1,7 +1,7 @@
 """A stream and its states (RFC 9113, section 5.1), as one table. Nothing here reads or writes frames.
 
-IDLE and CLOSED have no object: an id above the highest seen is idle, one below that is in no table is closed. Pushed
-streams do not exist: SETTINGS forbids them to servers, and clients may not push.
+IDLE and CLOSED have no object: `stream_table` tells them by their numbers. Pushed streams do not exist: SETTINGS forbids
+them to servers, and clients may not push.
 """
 
 from __future__ import annotations

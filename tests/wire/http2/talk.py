@@ -1,4 +1,4 @@
-"""One connection in memory and the frames of its peer, made by hand."""
+"""One connection in memory, the frames of its peer, made by hand, and what must come of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from hpack import Encoder
+from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.wire.http2 import events as ev
+from quickpulse.wire.http2.answers import Answer
 from quickpulse.wire.http2.connection import Connection, Role
-from quickpulse.wire.http2.frames import HEAD, HEAD_SIZE, PREFACE, WINDOW_UPDATE, settings_frame
+from quickpulse.wire.http2.errors import ErrorCode
+from quickpulse.wire.http2.frames import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEAD_SIZE,
+    HEADERS,
+    PREFACE,
+    WINDOW_UPDATE,
+    frame,
+    goaway_frame,
+    rst_stream_frame,
+    settings_frame,
+)
+from quickpulse.wire.http2.frames import HEAD as FRAME_HEAD
+from quickpulse.wire.http2.hpacking import literal
 
 REQUEST = [(":method", "POST"), (":scheme", "http"), (":path", "/a/b"), ("te", "trailers")]
 RESPONSE = [(":status", "200"), ("content-type", "application/grpc")]
@@ -28,7 +45,7 @@ def frames_of(data: bytes) -> list[Frame]:
     """Kind, flags, stream and payload of each frame; all are whole."""
     frames, at = [], 0
     while at < len(data):
-        word, flags, stream_id = HEAD.unpack_from(data, at)
+        word, flags, stream_id = FRAME_HEAD.unpack_from(data, at)
         payload = data[at + HEAD_SIZE : at + HEAD_SIZE + (word >> 8)]
         assert len(payload) == word >> 8, "a frame is cut off"
         frames.append((word & 0xFF, flags, stream_id, payload))
@@ -150,3 +167,67 @@ def told_each_way(data: bytes, **options: Any) -> tuple[Talk, list[Frame]]:
     else:
         assert with_tail == frames
     return whole, frames
+
+
+BLOCK = block()
+HEAD, TAIL = literal(b":status", b"200"), literal(b"grpc-status", b"0")
+WHOLE = Answer(HEAD, b"body", TAIL)
+LAST = END_HEADERS | END_STREAM
+
+
+def request(stream_id: int, body: bytes = b"", fields: bytes = BLOCK) -> bytes:
+    """HEADERS and one DATA."""
+    return headers(stream_id, fields) + frame(DATA, END_STREAM, stream_id, body)
+
+
+def headers(stream_id: int, fields: bytes = BLOCK, flags: int = END_HEADERS) -> bytes:
+    """HEADERS of a request."""
+    return frame(HEADERS, flags, stream_id, fields)
+
+
+def whole_answer(stream_id: int, body: bytes = b"body") -> list[Frame]:
+    """The frames of WHOLE."""
+    return [
+        (HEADERS, END_HEADERS, stream_id, HEAD),
+        (DATA, 0, stream_id, body),
+        (HEADERS, LAST, stream_id, TAIL),
+    ]
+
+
+def goaway(code: ErrorCode, last: int, reason: str) -> Frame:
+    """A GOAWAY frame."""
+    return frames_of(goaway_frame(last, code, reason.encode()))[0]
+
+
+def reset(stream_id: int, code: ErrorCode) -> Frame:
+    """A RST_STREAM frame."""
+    return frames_of(rst_stream_frame(stream_id, code))[0]
+
+
+class RuleTestCase(SynchronousTestCase):
+    """Asserts about the peer's faults, each fed whole, byte by byte and with a tail."""
+
+    def fails(self, code: ErrorCode, *frames: bytes, last: int = 0, **options: Any) -> None:
+        """The connection ends with this code."""
+        talk, sent = told_each_way(b"".join(frames), **options)
+        self.assertEqual(talk.told.failure, code, talk.told.reason)
+        self.assertEqual(sent[-1], goaway(code, last, talk.told.reason))
+        self.assertTrue(talk.connection.is_failed)
+        self.assertEqual(talk.feed(request(99)), [])
+
+    def resets(self, code: ErrorCode, stream_id: int, *frames: bytes, **options: Any) -> Talk:
+        """The stream ends with this code, the connection lives."""
+        talk, sent = told_each_way(b"".join(frames), **options)
+        self.assertIsNone(talk.told.failure, talk.told.reason)
+        self.assertIn(reset(stream_id, code), sent)
+        self.assertNotIn(stream_id, talk.connection.streams)
+        talk.feed(request(99, b"alive"))
+        self.assertEqual(talk.told.bodies[99], b"alive")
+        return talk
+
+    def passes(self, *frames: bytes, **options: Any) -> tuple[Talk, list[Frame]]:
+        """Nothing is wrong."""
+        talk, sent = told_each_way(b"".join(frames), **options)
+        self.assertIsNone(talk.told.failure, talk.told.reason)
+        self.assertEqual(talk.told.resets, {})
+        return talk, sent

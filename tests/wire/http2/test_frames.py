@@ -6,6 +6,7 @@ from hyperframe.frame import Frame, GoAwayFrame, RstStreamFrame, SettingsFrame, 
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.wire.http2 import frames as f
+from quickpulse.wire.http2.errors import ConnectionFault, ErrorCode
 
 
 def parsed(data: bytes) -> Frame:
@@ -46,3 +47,17 @@ class FrameTests(SynchronousTestCase):
         """The first bit of GOAWAY's stream means nothing."""
         self.assertEqual(f.read_goaway(b"\x80\0\0\x05\0\0\0\x01why"), (5, 1, b"why"))
         self.assertEqual(f.read_number(b"\x80\0\0\x05"), 2**31 + 5)
+
+    def test_padding(self) -> None:
+        """It is cut off; as long as the frame is too long (section 6.1)."""
+        self.assertEqual(f.unpadded(0, b"\x01ab"), b"\x01ab")
+        self.assertEqual(f.unpadded(f.PADDED, b"\x01ab"), b"a")
+        self.assertEqual(f.unpadded(f.PADDED | f.END_STREAM, b"\x02ab"), b"")
+        for wrong, code in ((b"", ErrorCode.FRAME_SIZE_ERROR), (b"\x03ab", ErrorCode.PROTOCOL_ERROR)):
+            self.assertEqual(self.assertRaises(ConnectionFault, f.unpadded, f.PADDED, wrong).code, code)
+
+    def test_forms(self) -> None:
+        """Each type has one, and none is longer than what we say that we take."""
+        self.assertEqual(sorted(f.FORMS), list(range(f.CONTINUATION + 1)))
+        for least, most, _ in f.FORMS.values():
+            self.assertTrue(0 <= least <= most <= f.LEAST_MAX_FRAME_SIZE)

@@ -1,30 +1,14 @@
-"""Flow control in both directions (RFC 9113, section 5.2 and 6.9)."""
+"""The room that we give (RFC 9113, section 5.2 and 6.9)."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.wire.http2 import events as ev
-from quickpulse.wire.http2.answers import Answer, Envelope
-from quickpulse.wire.http2.errors import ErrorCode
-from quickpulse.wire.http2.frames import (
-    DATA,
-    END_STREAM,
-    HEADERS,
-    MAX_WINDOW,
-    PADDED,
-    WINDOW_UPDATE,
-    frame,
-    rst_stream_frame,
-    settings_frame,
-    window_update_frame,
-)
-from quickpulse.wire.http2.sending import EARLY_UPDATES
-from quickpulse.wire.http2.settings import Setting
+from quickpulse.wire.http2.errors import ConnectionFault, ErrorCode
+from quickpulse.wire.http2.frames import DATA, END_STREAM, PADDED, WINDOW_UPDATE, frame, rst_stream_frame
 from quickpulse.wire.http2.streams import Stream
-from quickpulse.wire.http2.windows import DEFAULT_WINDOW, STREAM_WINDOW
-from tests.wire.http2.talk import Frame, Talk, block
-from tests.wire.http2.test_connection import HEAD, LAST, TAIL, goaway, headers, request, reset
+from quickpulse.wire.http2.windows import DEFAULT_WINDOW, STREAM_WINDOW, ReceiveWindow
+from tests.wire.http2.talk import HEAD, TAIL, Frame, Talk, block, headers, request, reset
 
 FULL = bytes(16_384)
 
@@ -34,171 +18,48 @@ def update(stream_id: int, increment: int) -> Frame:
     return WINDOW_UPDATE, 0, stream_id, increment.to_bytes(4, "big")
 
 
-def data_of(frames: list[Frame], stream_id: int) -> int:
-    """Bytes of DATA."""
-    return sum(len(payload) for kind, _, stream, payload in frames if (kind, stream) == (DATA, stream_id))
+class ReceiveWindowTests(SynchronousTestCase):
+    """ReceiveWindow."""
 
+    def test_of_the_connection(self) -> None:
+        """All that is used comes back; more than there is, is FLOW_CONTROL_ERROR."""
+        window = ReceiveWindow(100_000)
+        self.assertEqual((window.size, window.half), (100_000, 50_000))
+        window.used = 100_000
+        self.assertEqual((window.give_back(), window.used), (100_000, 0))
+        window.used = 100_001
+        self.assertEqual(self.assertRaises(ConnectionFault, window.give_back).code, ErrorCode.FLOW_CONTROL_ERROR)
 
-class SendingTests(SynchronousTestCase):
-    """What the peer's windows allow."""
+    def test_the_least(self) -> None:
+        """There is none below the protocol's own."""
+        self.assertEqual(ReceiveWindow(1).size, DEFAULT_WINDOW)
 
-    def setUp(self) -> None:
-        """A conversation with three open streams."""
-        self.talk = Talk()
-        self.connection = self.talk.connection
-        self.talk.feed(headers(1, flags=LAST), headers(3, flags=LAST), headers(5, flags=LAST))
-        self.one, self.three, self.five = self.connection.streams.values()
-
-    def drained(self) -> list[int]:
-        """Streams that the last read drained."""
-        return [event.stream.id for event in self.talk.events if isinstance(event, ev.Drained)]
-
-    def test_the_connection_bounds_all(self) -> None:
-        """What does not fit waits, and goes in turn when there is room."""
-        self.connection.respond(self.one, HEAD, bytes(65_000), TAIL)
-        self.connection.respond(self.three, HEAD, bytes(1000), TAIL)
-        self.connection.respond(self.five, HEAD, bytes(10), TAIL)
-        frames = self.talk.sent()
-        self.assertEqual([data_of(frames, n) for n in (1, 3, 5)], [65_000, 535, 0])
-        self.assertEqual(self.connection.unsent_bytes, 475)
-        self.assertTrue(self.connection.is_blocked)
-        self.assertFalse(self.connection.is_quiet)
-        self.talk.feed(window_update_frame(0, 470))
-        self.assertEqual((self.drained(), data_of(self.talk.sent(), 3)), ([3], 465))
-        self.talk.feed(window_update_frame(0, 5))
-        frames = self.talk.sent()
-        self.assertEqual((self.drained(), data_of(frames, 5)), ([5], 5))
-        self.assertEqual(frames[-1], (HEADERS, LAST, 5, TAIL))
-        self.assertEqual(self.connection.streams, {})
-        self.assertFalse(self.connection.is_blocked)
-
-    def test_turns(self) -> None:
-        """A stream that has had room goes to the end of those that wait."""
-        self.connection.send_data(self.one, bytes(70_000))
-        self.connection.send_data(self.three, bytes(70_000))
-        self.talk.feed(window_update_frame(1, 10**6), window_update_frame(3, 10**6))
-        self.talk.sent()
-        turns = []
-        for _ in range(4):
-            self.talk.feed(window_update_frame(0, 100))
-            turns += [stream for kind, _, stream, _ in self.talk.sent() if kind == DATA]
-        self.assertEqual(turns, [1, 3, 1, 3])
-
-    def test_a_stream_bounds_itself(self) -> None:
-        """Its own window, which only its own updates widen."""
-        self.talk.feed(window_update_frame(0, 10**6))
-        self.connection.send_data(self.one, bytes(70_000))
-        self.connection.send_data(self.three, bytes(100))
-        frames = self.talk.sent()
-        self.assertEqual((data_of(frames, 1), data_of(frames, 3)), (65_535, 100))
-        self.talk.feed(window_update_frame(0, 100), window_update_frame(3, 100))
-        self.assertEqual(self.talk.sent(), [])
-        self.talk.feed(window_update_frame(1, 10_000))
-        self.assertEqual((data_of(self.talk.sent(), 1), self.drained()), (4465, [1]))
-
-    def test_the_end_waits_for_the_data(self) -> None:
-        """With trailers, and without."""
-        self.talk.feed(window_update_frame(0, 10**6))
-        for stream, tail, end in ((self.one, TAIL, (HEADERS, LAST, 1, TAIL)), (self.three, b"", (DATA, 1, 3, b""))):
-            self.connection.send_data(stream, bytes(65_536))
-            self.connection.end(stream, tail)
-            self.assertNotIn(end, self.talk.sent())
-            self.talk.feed(window_update_frame(stream.id, 1))
-            self.assertEqual(self.talk.sent()[-1], end)
-
-    def test_settings_widen_and_narrow(self) -> None:
-        """INITIAL_WINDOW_SIZE changes all streams, below zero too (section 6.9.2)."""
-        self.talk.feed(window_update_frame(0, 10**6))
-        self.connection.send_data(self.one, bytes(65_000))
-        self.connection.send_data(self.three, bytes(65_600))
-        self.talk.sent()
-        self.talk.feed(settings_frame([(Setting.INITIAL_WINDOW_SIZE, 1000)]))
-        self.assertEqual((self.one.send_window, self.three.send_window), (-64_000, -64_535))
-        self.talk.feed(window_update_frame(1, 63_999), window_update_frame(3, 64_000))
-        self.talk.sent()
-        self.connection.send_data(self.one, b"abc")
-        self.assertEqual((data_of(self.talk.sent(), 1), data_of(self.talk.sent(), 3)), (0, 0))
-        self.talk.feed(settings_frame([(Setting.INITIAL_WINDOW_SIZE, 1003)]))
-        frames = self.talk.sent()
-        self.assertEqual((data_of(frames, 1), data_of(frames, 3)), (2, 0))
-        self.talk.feed(settings_frame([(Setting.INITIAL_WINDOW_SIZE, 65_535)]))
-        frames = self.talk.sent()
-        self.assertEqual((data_of(frames, 1), data_of(frames, 3)), (1, 65))
-
-    def test_only_the_last_value_counts(self) -> None:
-        """A frame that goes up and down moves the windows once."""
-        pairs = [(Setting.INITIAL_WINDOW_SIZE, MAX_WINDOW), (Setting.INITIAL_WINDOW_SIZE, 65_535)]
-        self.talk.feed(window_update_frame(1, 10), settings_frame(pairs))
-        self.assertIsNone(self.talk.told.failure)
-        self.assertEqual(self.one.send_window, 65_545)
-
-    def test_overflow(self) -> None:
-        """Of the connection and by SETTINGS the connection's fault, of a stream the stream's (section 6.9.1)."""
-        self.talk.feed(window_update_frame(1, MAX_WINDOW - 65_535))
-        self.talk.sent()
-        self.talk.feed(window_update_frame(1, 1), window_update_frame(3, 0))
-        self.assertEqual(self.talk.sent(), [reset(1, ErrorCode.FLOW_CONTROL_ERROR), reset(3, ErrorCode.PROTOCOL_ERROR)])
-        for wrong, code in (
-            (window_update_frame(0, MAX_WINDOW), ErrorCode.FLOW_CONTROL_ERROR),
-            (window_update_frame(0, 0), ErrorCode.PROTOCOL_ERROR),
-            (
-                window_update_frame(1, 1) + settings_frame([(Setting.INITIAL_WINDOW_SIZE, MAX_WINDOW)]),
-                ErrorCode.FLOW_CONTROL_ERROR,
-            ),
+    def test_of_a_stream(self) -> None:
+        """Nothing until half is used; then its share of the half that streams have."""
+        for size, streams, room in (
+            (STREAM_WINDOW, 1, STREAM_WINDOW // 2),
+            (STREAM_WINDOW, 4, STREAM_WINDOW // 8),
+            (STREAM_WINDOW, 1000, DEFAULT_WINDOW),
+            (100 * STREAM_WINDOW, 1, STREAM_WINDOW),
+            (100 * STREAM_WINDOW, 0, STREAM_WINDOW),
         ):
-            talk = Talk()
-            talk.feed(headers(1))
-            talk.feed(wrong)
-            self.assertEqual(talk.sent()[-1], goaway(code, 1, talk.told.reason))
+            window, stream = ReceiveWindow(size), Stream(1, 0, DEFAULT_WINDOW)
+            stream.receive_window = DEFAULT_WINDOW // 2 + 1
+            self.assertEqual(window.give_back_to(stream, streams), 0)
+            stream.receive_window -= 1
+            self.assertEqual(window.give_back_to(stream, streams), room - DEFAULT_WINDOW // 2)
+            self.assertEqual((stream.receive_window, stream.room), (room, room))
 
-    def test_answers_that_do_not_fit(self) -> None:
-        """Complete requests get a stream each, and their order stays."""
-        for how in range(3):
-            talk = Talk(settings=[(Setting.INITIAL_WINDOW_SIZE, 3)])
-            talk.feed(request(1), request(3))
-            if how == 0:
-                talk.connection.answer_all([1, 3], Answer(HEAD, b"body", TAIL))
-            elif how == 1:
-                talk.connection.answer_each([1, 3], Envelope(HEAD, TAIL), [b"body", b"body"])
-            else:
-                talk.connection.answer(1, Answer(HEAD, b"body", TAIL))
-                talk.connection.answer(3, Answer(HEAD, b"body", TAIL))
-            frames = talk.sent()
-            self.assertEqual((data_of(frames, 1), data_of(frames, 3)), (3, 3))
-            talk.feed(window_update_frame(3, 1))
-            self.assertEqual(talk.sent(), [(DATA, 0, 3, b"y"), (HEADERS, LAST, 3, TAIL)])
-            self.assertEqual(list(talk.connection.streams), [1])
-
-    def test_room_before_the_stream(self) -> None:
-        """A complete request's WINDOW_UPDATE in the same read counts when it is answered."""
-        talk = Talk(settings=[(Setting.INITIAL_WINDOW_SIZE, 0)])
-        talk.feed(request(1), request(3), window_update_frame(1, 2), window_update_frame(1, 2))
-        talk.feed(window_update_frame(3, MAX_WINDOW))
-        talk.connection.answer_all([1, 3], Answer(HEAD, b"body", TAIL))
-        self.assertEqual(talk.connection.streams, {})
-        talk.feed(*(window_update_frame(1, 1) for _ in range(3)), request(5), window_update_frame(5, 5))
-        for at in range(EARLY_UPDATES + 5):
-            talk.feed(request(2 * at + 7), window_update_frame(2 * at + 7, 1))
-        self.assertEqual(len(talk.connection._early_updates), EARLY_UPDATES)
-        talk.connection.answer(2 * EARLY_UPDATES + 7, Answer(HEAD, b"b", TAIL))
-        self.assertEqual(talk.connection.streams, {})
-
-    def test_room_before_a_fault(self) -> None:
-        """What waited has gone, and is told, before the connection's end is."""
-        self.connection.send_data(self.one, bytes(65_536))
-        events = self.talk.feed(window_update_frame(0, 10), window_update_frame(1, 10), frame(DATA, 0, 0))
-        self.assertEqual([type(event) for event in events], [ev.Drained, ev.Failed])
-
-    def test_a_reset_forgets(self) -> None:
-        """What waited."""
-        self.connection.send_data(self.one, bytes(70_000))
-        self.talk.sent()
-        self.connection.reset(self.one)
-        self.assertEqual((self.talk.sent(), self.connection.is_blocked), ([reset(1, ErrorCode.CANCEL)], False))
+    def test_a_share_that_is_used_up_already(self) -> None:
+        """Nothing is taken back."""
+        window, stream = ReceiveWindow(STREAM_WINDOW), Stream(1, 0, STREAM_WINDOW)
+        stream.receive_window = STREAM_WINDOW // 2
+        self.assertEqual(window.give_back_to(stream, 1000), 0)
+        self.assertEqual((stream.receive_window, stream.room), (STREAM_WINDOW // 2, DEFAULT_WINDOW))
 
 
 class ReceivingTests(SynchronousTestCase):
-    """The room that we give."""
+    """As a peer sees it."""
 
     def opened(self, talk: Talk, stream_id: int = 1) -> Stream:
         """A stream whose body comes."""
