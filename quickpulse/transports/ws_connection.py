@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
@@ -63,14 +64,14 @@ class WsProtocol(ServingProtocol):
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """Choose the endpoint by the path, and apply the Origin rule."""
-        if request.path not in ENDPOINTS:
+        if self._path not in ENDPOINTS:
             raise ConnectionDeny(404, NO_SUCH_PATH)
         if has_body(request.headers.get("content-length"), request.headers.get("transfer-encoding")):
             raise ConnectionDeny(BAD_REQUEST, "a handshake has no body")
         host, allowed = request.headers.get("host"), self.factory.allow_origin
         if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
             raise ConnectionDeny(403, REFUSAL)
-        self._use(ENDPOINTS[request.path])
+        self._use(ENDPOINTS[self._path])
 
     def onOpen(self) -> None:
         """The handshake is done: from here on a slow reader stops our reading."""
@@ -169,7 +170,7 @@ class WsProtocol(ServingProtocol):
 
     def failHandshake(self, reason: str, code: int = BAD_REQUEST, responseHeaders: Any = None) -> None:
         """Count why, and refuse."""
-        if code == UPGRADE_REQUIRED and self.http_request_path not in ENDPOINTS:
+        if code == UPGRADE_REQUIRED and self._path not in ENDPOINTS:
             code, reason = 404, NO_SUCH_PATH
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
         super().failHandshake(reason, code, _REFUSAL_HEADERS.get(code, responseHeaders))
@@ -209,6 +210,11 @@ class WsProtocol(ServingProtocol):
         self._lost()
         super().connectionLost(reason)
         self.factory.closed(self)
+
+    @property
+    def _path(self) -> str:
+        """The path that was asked for; autobahn's own is without what a semicolon begins, which belongs to it."""
+        return urlsplit(self.http_request_uri).path
 
     def _refuse_header(self) -> None:
         self.failHandshake("request header is too large", HEADER_TOO_LARGE)

@@ -148,6 +148,12 @@ class HandshakeTests(WsTestCase):
         it = self.talk("/ws/other")
         self.assertIn(b"/ws/publish", self.refused(it, it.handshake(), 404, "not_found"))
 
+    def test_parameters_belong_to_the_path(self) -> None:
+        """What begins with a semicolon makes it another one; a query does not."""
+        it = self.talk("/ws/publish;a=b")
+        self.refused(it, it.handshake(), 404, "not_found")
+        self.talk("/ws/publish?a=b;c").open()
+
     def test_a_page_of_another_host_is_403(self) -> None:
         """The body names the option that would admit it."""
         it = self.talk()
