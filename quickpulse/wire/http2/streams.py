@@ -1,6 +1,6 @@
 """A stream and its states (RFC 9113, section 5.1), as one table. Nothing here reads or writes frames.
 
-IDLE and CLOSED have no object: `stream_table` tells them by their numbers. Pushed streams do not exist: SETTINGS forbids
+IDLE and CLOSED have no object: `stream_table` tells them by number. Pushed streams do not exist: SETTINGS forbids
 them to servers, and clients may not push.
 """
 
