@@ -63,10 +63,10 @@ class ProcessorMeter:
 
     def use(self) -> ProcessorUse:
         """Up to now."""
-        now = self._read()
-        wall, load, idle = (now[at] - self._began[at] for at in range(3))
-        server = None if now[3] is None or self._began[3] is None else (now[3] - self._began[3]) / wall
-        load, idle = load / wall, idle / wall
+        (began_at, load_then, idle_then, server_then), (at, load_now, idle_now, server_now) = self._began, self._read()
+        wall = at - began_at
+        load, idle = (load_now - load_then) / wall, (idle_now - idle_then) / wall
+        server = None if server_now is None or server_then is None else (server_now - server_then) / wall
         others = None if server is None else max(0.0, (psutil.cpu_count() or 1) - idle - load - server)
         return ProcessorUse(load, server, others, idle)
 
