@@ -24,6 +24,12 @@ MOST_IDLE_FRAMES = 1_000
 """Control frames within a second without a message between them, or empty fragments of one message. Nobody has a use
 for so many; each costs as much as a message."""
 
+FRAMES_AT_ONCE = 1_000
+"""Frames that autobahn parses before other connections get their turn: a read may have 10,000, at 20 us each."""
+
+MOST_PIECES = 1_000
+"""Fragments of a message that are kept as they came; then they are joined, as an object costs more than a byte."""
+
 IDLE_LOOKS = 4
 """How often in `idle_seconds` a connection is looked at: it is closed at most a quarter late."""
 
@@ -56,6 +62,9 @@ class WsProtocol(ServingProtocol):
         self._origins: list[str] = []
         self._linger: IDelayedCall | None = None
         self._idle_look: IDelayedCall | None = None
+        self._next_turn: IDelayedCall | None = None
+        self._frames = 0  # of this turn
+        self._joined = 0  # pieces of the message, each of many fragments
         self._idle_frames = self._idle_frames_asked = 0
         self._idle_frames_since = 0.0
         self._empty_fragments = 0
@@ -114,6 +123,15 @@ class WsProtocol(ServingProtocol):
             pass
         self._answer()
 
+    def processData(self) -> bool:
+        """One step of autobahn's parser: a header, or some of a payload. After many frames others get their turn."""
+        if self.current_frame is None:
+            if self._frames == FRAMES_AT_ONCE:
+                self._rest_a_turn()
+                return False
+            self._frames += 1
+        return bool(super().processData())
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Gather a complete message; one that comes after our Close is not accepted, and is not answered."""
         if self.state == OPEN:
@@ -121,7 +139,7 @@ class WsProtocol(ServingProtocol):
 
     def onMessageBegin(self, isBinary: bool) -> None:
         """A message begins, to come in one frame or in fragments."""
-        self._empty_fragments = 0
+        self._empty_fragments = self._joined = 0
         super().onMessageBegin(isBinary)
 
     def onMessageFrameBegin(self, length: int) -> None:
@@ -131,6 +149,14 @@ class WsProtocol(ServingProtocol):
             self._empty_fragments += 1
             if self._empty_fragments > MOST_IDLE_FRAMES:
                 self._end_flood(f"more than {MOST_IDLE_FRAMES} empty fragments")
+
+    def onMessageFrameEnd(self) -> None:
+        """One of its frames ends."""
+        super().onMessageFrameEnd()
+        pieces: list[bytes] = self.message_data
+        if len(pieces) - self._joined == MOST_PIECES:
+            pieces[self._joined :] = [b"".join(pieces[self._joined :])]
+            self._joined += 1
 
     def processControlFrame(self) -> bool:
         """A control frame is complete: a flood of them ends the connection."""
@@ -204,7 +230,7 @@ class WsProtocol(ServingProtocol):
 
     def connectionLost(self, reason: Failure) -> None:
         """Forget the connection, and count what it took with it."""
-        for timer in (self._linger, self._idle_look, self.closeHandshakeTimeoutCall):
+        for timer in (self._linger, self._idle_look, self._next_turn, self.closeHandshakeTimeoutCall):
             if timer is not None and timer.active():
                 timer.cancel()
         self._lost()
@@ -237,6 +263,13 @@ class WsProtocol(ServingProtocol):
         """Say why and close our half. The peer's Close is not looked for: that would be to read the flood."""
         self._fail_connection(POLICY_VIOLATION, reason)
         self.dropConnection()
+
+    def _rest_a_turn(self) -> None:
+        """Read no further before the loop was at the other connections."""
+        self._frames = 0
+        self._is_waiting = True
+        self._gate.hold()
+        self._next_turn = self.factory.reactor.callLater(0, self._go_on, None)
 
     def _look_again(self, asked: int, looks: int) -> None:
         seconds = self.factory.settings.idle_seconds / IDLE_LOOKS

@@ -69,6 +69,8 @@ class FastWsProtocol(WsProtocol):
         """Go on with what is buffered."""
         if (self.state == OPEN or self.state == CLOSING) and not self._is_waiting:
             data, self.data = self.data, b""
+            if not data and self.current_frame is not None:  # it may be an empty one, which lacks only its end
+                self._hand_over(data, 0)
             self._read(data)
         else:
             super().consumeData()

@@ -175,6 +175,7 @@ class Conversation:
         """Send bytes and give what the server wrote in answer."""
         self.transport.clear()
         self.protocol.dataReceived(data)
+        self.clock.advance(0)  # what was put off to let others have their turn
         return self.written()
 
     def written(self) -> bytes:

@@ -22,6 +22,7 @@ from tests.transports.conversation import (
     PONG,
     TEXT,
     Conversation,
+    LateQueue,
     client_frame,
     close_frame,
     close_of,
@@ -240,6 +241,16 @@ class ReadingTests(SynchronousTestCase):
             it.say(frame[20:] + close_frame(1012))
             self.assertEqual((it.queue.depth, it.transport.events[-1]), (0, "half-close"))
             self.assertEqual(it.factory.counts.received_bytes, len(it.handshake()) + len(frame) + 8)
+
+    def test_an_empty_frame_whose_end_had_to_wait(self) -> None:
+        """Its header was read when an answer came to be awaited, and no byte comes behind it."""
+        for ws_frames in ("fast", "plain"):
+            queue = LateQueue()
+            it = Conversation(queue=queue, ws_frames=ws_frames).open()
+            it.say(client_frame(b"a") + client_frame(b"", CLOSE, first=0))
+            queue.answer()
+            self.assertEqual(close_of(server_frames(it.written())), 1002)
+            self.assertEqual(it.transport.events[-1], "half-close")
 
     def test_long_payloads_are_unmasked_alike(self) -> None:
         """By autobahn's compiled function, or by ours."""
