@@ -55,7 +55,11 @@ _FAULTS = {POLICY_VIOLATION: "flood", MESSAGE_TOO_BIG: "message_too_large"}
 class WsProtocol(ServingProtocol):
     """One connection. autobahn parses; complete messages gather until the read is used up, and are answered at once."""
 
-    data: bytes  # autobahn's: what was received and not parsed yet
+    # autobahn's: what was received and not parsed yet, and the pieces of a message and of one of its frames
+    data: bytes
+    message_data: list[bytes]
+    frame_data: list[bytes]
+    http_headers: dict[str, str]
 
     def connectionMade(self) -> None:
         """A connection was accepted; the handshake comes next."""
@@ -85,6 +89,7 @@ class WsProtocol(ServingProtocol):
     def onOpen(self) -> None:
         """The handshake is done: from here on a slow reader stops our reading."""
         self.registerProducer(self._gate, True)
+        self.http_request_data, self.http_headers = b"", {}  # as many and as long as a client likes
         if self.factory.settings.idle_seconds:
             self._look_again(self._asked, 0)
         if self.factory.is_draining:
@@ -153,7 +158,7 @@ class WsProtocol(ServingProtocol):
     def onMessageFrameEnd(self) -> None:
         """One of its frames ends."""
         super().onMessageFrameEnd()
-        pieces: list[bytes] = self.message_data
+        pieces = self.message_data
         if len(pieces) - self._joined == MOST_PIECES:
             pieces[self._joined :] = [b"".join(pieces[self._joined :])]
             self._joined += 1
@@ -235,6 +240,7 @@ class WsProtocol(ServingProtocol):
                 timer.cancel()
         self._lost()
         super().connectionLost(reason)
+        self.data, self.message_data, self.frame_data = b"", [], []  # we are in cycles, which may stay for long
         self.factory.closed(self)
 
     @property

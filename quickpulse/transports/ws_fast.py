@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autobahn.websocket.xormasker import create_xor_masker
+from twisted.python.failure import Failure
 
 from quickpulse.transports.ws_connection import WsProtocol
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, OPEN
@@ -32,6 +33,11 @@ class FastWsProtocol(WsProtocol):
         self._lacking = 0
         self._most_bytes = self.factory.settings.max_message_bytes
         super().connectionMade()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Forget what was kept."""
+        super().connectionLost(reason)
+        self._parts = []
 
     def dataReceived(self, data: bytes) -> None:
         """Take the frames of this read, and answer them."""

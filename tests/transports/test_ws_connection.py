@@ -450,6 +450,28 @@ class BoundTests(WsTestCase):
         it.lose()
         self.assertEqual(it.clock.getDelayedCalls(), [])
 
+    def test_what_was_received_goes_with_the_connection(self) -> None:
+        """A connection that has ended is held by its own circles; half a message is not."""
+        for half in (
+            client_frame(b"x" * 900)[:800],
+            client_frame(b"x" * 900, TEXT)[:800],
+            client_frame(b"x" * 900, first=0),
+            client_frame(b"x" * 450, first=0) + client_frame(b"x" * 450, 0)[:300],
+            client_frame(b"x" * 900)[:5],
+        ):
+            it = self.talk().open()
+            it.say(half)
+            it.lose()
+            protocol = it.protocol
+            kept = (protocol.data, protocol.message_data, protocol.frame_data, getattr(protocol, "_parts", []))
+            self.assertEqual([len(one) for one in kept], [0] * 4)
+
+    def test_the_head_is_forgotten(self) -> None:
+        """Nobody looks at it again."""
+        it = self.talk().open("X-Long: " + "x" * 10_000)
+        self.assertEqual((it.protocol.http_headers, it.protocol.http_request_data), ({}, b""))
+        self.assertEqual(it.frames(client_frame(b"a")), [OK])
+
     def test_fragments_are_joined(self) -> None:
         """An object for each byte would cost fifty times as much."""
         it = self.talk(max_message_bytes=10_000).open()
