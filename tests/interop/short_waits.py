@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from quickpulse.queues.memory import MessageQueue
-from quickpulse.transports import grpc_connection
+from quickpulse.transports import grpc_connection, websocket
 
 PING_SECONDS, PING_TIMEOUT_SECONDS = 0.5, 1.2
 
 
 def make_queue(*, capacity: int, capacity_bytes: int | None) -> Any:
     """The usual queue."""
-    grpc_connection.PING_SECONDS = PING_SECONDS
-    grpc_connection.PING_TIMEOUT_SECONDS = PING_TIMEOUT_SECONDS
+    for module in (grpc_connection, websocket):
+        module.PING_SECONDS = PING_SECONDS
+        module.PING_TIMEOUT_SECONDS = PING_TIMEOUT_SECONDS
     return MessageQueue(capacity=capacity, capacity_bytes=capacity_bytes)

@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-TEXT, BINARY, CLOSE = 1, 2, 8
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -46,8 +46,8 @@ def frame(data: bytes, opcode: int = BINARY, *, first: int = 0x80, is_masked: bo
         head = struct.pack("!BBQ", first | opcode, mask_bit | 127, size)
     if not is_masked:
         return head + data
-    mask = os.urandom(4)
-    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+    key = os.urandom(4)
+    return head + key + masked(data, key)
 
 
 def read_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -57,6 +57,8 @@ def read_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
         opcode, size = data[at] & 15, data[at + 1]
         at += 2
         extra = {126: 2, 127: 8}.get(size, 0)
+        if len(data) - at < extra:
+            return
         if extra:
             size = int.from_bytes(data[at : at + extra], "big")
             at += extra
@@ -64,6 +66,29 @@ def read_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield opcode, data[at : at + size]
         at += size
+
+
+def read_client_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(first byte, payload) of each frame of a client, up to what is cut off or has no mask."""
+    at = 0
+    while len(data) - at >= 6:
+        first, size, start = data[at], data[at + 1] - 0x80, at + 2
+        if size < 0:
+            return
+        extra = {126: 2, 127: 8}.get(size, 0)
+        if extra:
+            size, start = int.from_bytes(data[start : start + extra], "big"), start + extra
+        at = start + 4 + size
+        if at > len(data):
+            return
+        yield first, masked(data[start + 4 : at], data[start : start + 4])
+
+
+def masked(data: bytes, key: bytes) -> bytes:
+    """With its mask, or without it where it had one."""
+    size = len(data)
+    mask = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
 
 
 def http2_frame(kind: int, flags: int, stream: int, data: bytes, *, says: int | None = None) -> bytes:
