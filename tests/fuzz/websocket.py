@@ -28,7 +28,7 @@ from quickpulse.transports.loop_transport import TURN_BYTES
 from quickpulse.transports.ws_serving import CLOSED, OPEN
 from tests.transports.conversation import BINARY, CLOSE, PING, PONG, TEXT, Conversation, LateQueue
 
-BATCHES = 60
+BATCHES = 30
 """Of a connection that survives them; then another has its turn."""
 
 AFTER_CLOSE = 2
@@ -462,7 +462,7 @@ class Session:
         self.most_bytes = rng.choice(LIMITS)
         self.peer = Peer(rng, self.most_bytes)
         self.path = rng.choice(("/ws/publish", "/ws/publish", "/ws/consume"))
-        self.is_late, self.is_slow = rng.random() < 0.1, rng.random() < 0.2
+        self.is_late, self.is_slow = rng.random() < 0.25, rng.random() < 0.25
         self.is_cut_alike = rng.random() < 0.4
         self.is_byte_by_byte, self.is_long = rng.random() < 0.02, rng.random() < 0.1
         capacity = rng.choice((20, 1000, 100_000))
@@ -530,7 +530,7 @@ class Session:
         if self.is_slow and rng.random() < 0.7:
             for side in self.sides:
                 side.peer_reads()
-        if self.is_cut_alike and rng.random() < 0.001:
+        if self.is_cut_alike and not self.fast.it.factory.is_draining and rng.random() < 0.005:
             for side in self.sides:
                 side.it.factory.drain(8)
 

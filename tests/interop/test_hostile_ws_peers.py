@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections import Counter
 
 from tests.interop import wire
@@ -188,15 +187,11 @@ class HostileWsPeersTests(HostileWsTestCase):
     def test_two_hundred_halves_of_a_handshake(self):
         """With the usual five seconds, others are served meanwhile."""
 
-        async def hold(number: int) -> float:
-            began = time.monotonic()
-            self.assertEqual(await held(self.server.port, upgrade(PUBLISH)[: number % 150]), b"")
-            return time.monotonic() - began
-
         async def talk() -> None:
             self.begin("fast")
-            seconds = await asyncio.gather(*map(hold, range(200)))
-            self.assertGreater(min(seconds), 4.0)
+            halves = [upgrade(PUBLISH)[: number % 150] for number in range(200)]
+            answers = await asyncio.gather(*(held(self.server.port, half) for half in halves))
+            self.assertEqual(answers, [b""] * 200)
             counts = await self.finish("200 halves of a handshake | cut | timeout")
             self.assertEqual(counts[REFUSED.format("timeout")], 200)
 
