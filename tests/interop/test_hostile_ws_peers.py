@@ -217,11 +217,12 @@ class HostileWsPeersTests(HostileWsTestCase):
     def test_silence(self):
         """Who answers no ping is cut; who sends no message for --idle-seconds is closed, pings or not."""
 
-        async def idle(number: int) -> Answers:
-            sock = await opened(self.server.port, CONSUME if number % 2 else PUBLISH)
+        async def idle(number: int) -> list[int | None]:
+            sock = await wire.connect(self.server.port)
             with sock:
-                answers, _ = await converse(sock, frame(b"?", PING), lambda _: False)
-            return answers
+                sent = upgrade(CONSUME if number % 2 else PUBLISH) + frame(b"?", PING)
+                answers, _ = await converse(sock, sent, lambda _: False)
+            return answers.closes
 
         async def talk() -> None:
             self.begin("fast", "--queue", "tests.interop.short_waits:make_queue")
@@ -232,7 +233,7 @@ class HostileWsPeersTests(HostileWsTestCase):
             counts = await self.finish("no pong | cut | timeout")
             self.assertEqual(counts[REFUSED.format("timeout")], 1)
             self.begin("fast", "--idle-seconds", "1")
-            await asyncio.gather(*map(idle, range(50)))
+            self.assertEqual(await asyncio.gather(*map(idle, range(50))), [[1001]] * 50)
             counts = await self.finish("50 that send no message | Close 1001 | idle")
             self.assertEqual(counts[REFUSED.format("idle")], 50)
 
