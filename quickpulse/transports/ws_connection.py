@@ -28,7 +28,7 @@ FRAMES_AT_ONCE = 1_000
 """Frames that autobahn parses before other connections get their turn: a read may have 10,000, at 20 us each."""
 
 MOST_PIECES = 1_000
-"""Fragments of a message that are kept as they came; then they are joined, as an object costs more than a byte."""
+"""Of a message or a frame, kept as they came; then they are joined, as an object costs more than a byte."""
 
 IDLE_LOOKS = 4
 """How often in `idle_seconds` a connection is looked at: it is closed at most a quarter late."""
@@ -51,6 +51,18 @@ _REFUSAL_HEADERS = {
 _FAULTS = {POLICY_VIOLATION: "flood", MESSAGE_TOO_BIG: "message_too_large"}
 
 
+def join_many(pieces: list[bytes], joined: int) -> int:
+    """Keep a growing list of pieces short: join the last ones when they are many.
+
+    :param joined: so many at its beginning are joined already; they are not copied again.
+    :returns: how many are now.
+    """
+    if len(pieces) - joined < MOST_PIECES:
+        return joined
+    pieces[joined:] = [b"".join(pieces[joined:])]
+    return joined + 1
+
+
 @implementer(IHalfCloseableProtocol)
 class WsProtocol(ServingProtocol):
     """One connection. autobahn parses; complete messages gather until the read is used up, and are answered at once."""
@@ -68,7 +80,7 @@ class WsProtocol(ServingProtocol):
         self._idle_look: IDelayedCall | None = None
         self._next_turn: IDelayedCall | None = None
         self._frames = 0  # of this turn
-        self._joined = 0  # pieces of the message, each of many fragments
+        self._joined_fragments = self._joined_data = 0  # as join_many has it: of the message, and of its frame
         self._idle_frames = self._idle_frames_asked = 0
         self._idle_frames_since = 0.0
         self._empty_fragments = 0
@@ -144,24 +156,27 @@ class WsProtocol(ServingProtocol):
 
     def onMessageBegin(self, isBinary: bool) -> None:
         """A message begins, to come in one frame or in fragments."""
-        self._empty_fragments = self._joined = 0
+        self._empty_fragments = self._joined_fragments = 0
         super().onMessageBegin(isBinary)
 
     def onMessageFrameBegin(self, length: int) -> None:
         """One of its frames begins. Empty ones bring the message no nearer to its limit, so they have their own."""
         super().onMessageFrameBegin(length)
+        self._joined_data = 0
         if not length:
             self._empty_fragments += 1
             if self._empty_fragments > MOST_IDLE_FRAMES:
                 self._end_flood(f"more than {MOST_IDLE_FRAMES} empty fragments")
 
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Some of a frame's payload came."""
+        super().onMessageFrameData(payload)
+        self._joined_data = join_many(self.frame_data, self._joined_data)
+
     def onMessageFrameEnd(self) -> None:
         """One of its frames ends."""
         super().onMessageFrameEnd()
-        pieces = self.message_data
-        if len(pieces) - self._joined == MOST_PIECES:
-            pieces[self._joined :] = [b"".join(pieces[self._joined :])]
-            self._joined += 1
+        self._joined_fragments = join_many(self.message_data, self._joined_fragments)
 
     def processControlFrame(self) -> bool:
         """A control frame is complete: a flood of them ends the connection."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.python.failure import Failure
 
-from quickpulse.transports.ws_connection import WsProtocol
+from quickpulse.transports.ws_connection import WsProtocol, join_many
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, OPEN
 from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_plain_frames, unmask
 
@@ -30,7 +30,7 @@ class FastWsProtocol(WsProtocol):
     def connectionMade(self) -> None:
         """A connection was accepted; the handshake comes next."""
         self._parts: list[bytes] = []  # of a plain frame that lacks `_lacking` bytes: joined once
-        self._lacking = 0
+        self._lacking = self._joined_parts = 0
         self._most_bytes = self.factory.settings.max_message_bytes
         super().connectionMade()
 
@@ -49,6 +49,7 @@ class FastWsProtocol(WsProtocol):
             if len(data) < self._lacking:
                 self._parts.append(data)
                 self._lacking -= len(data)
+                self._joined_parts = join_many(self._parts, self._joined_parts)
                 return
             data = self._with_parts(data)
         if self._is_waiting:
@@ -125,5 +126,5 @@ class FastWsProtocol(WsProtocol):
 
     def _with_parts(self, data: bytes) -> bytes:
         """The kept bytes and those that came behind them."""
-        parts, self._parts, self._lacking = self._parts, [], 0
+        parts, self._parts, self._lacking, self._joined_parts = self._parts, [], 0, 0
         return b"".join((*parts, data))

@@ -480,6 +480,18 @@ class BoundTests(WsTestCase):
         self.assertEqual(it.frames(client_frame(b"end", 0)), [OK])
         self.assertEqual(it.queue.dequeue(), b"x" * 8999 + b"end")
 
+    def test_a_frame_that_comes_byte_by_byte_is_joined(self) -> None:
+        """Likewise, where each read is a byte; text and bytes."""
+        for opcode in (TEXT, BINARY):
+            it = self.talk(max_message_bytes=10_000).open()
+            frame = client_frame(b"".join(b"%4d" % at for at in range(2400)), opcode)
+            for byte in frame[:-1]:
+                it.protocol.dataReceived(bytes((byte,)))
+            pieces = [*getattr(it.protocol, "frame_data", []), *getattr(it.protocol, "_parts", [])]
+            self.assertTrue(0 < len(pieces) < 1100, len(pieces))
+            self.assertEqual(it.frames(frame[-1:]), [OK])
+            self.assertEqual(it.queue.dequeue(), b"".join(b"%4d" % at for at in range(2400)))
+
     def test_many_fragments_are_not(self) -> None:
         """A message may be sent byte by byte."""
         it = self.talk().open()
