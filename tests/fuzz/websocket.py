@@ -385,14 +385,14 @@ class Side:
     def peer_reads(self) -> None:
         """The buffer is empty again."""
         self.unread = 0
-        if self.it.transport.producer is not None:
+        if self.it.transport.producer is not None and not self.is_cut:
             self.it.transport.producer.resumeProducing()
         self.feed([])
 
     def queue_answers(self) -> None:
         """What the queue was asked, it does now."""
         if isinstance(self.queue, LateQueue):
-            while self.queue.waiting:
+            while self.queue.waiting and not self.is_cut:
                 self.queue.answer()
                 self.feed([])
 
@@ -408,8 +408,13 @@ class Side:
 
     @property
     def is_over(self) -> bool:
-        """Whether it takes nothing any more; one that does not answer our pings is cut in whatever state."""
-        return bool(self.protocol.state == CLOSED) or "abort" in self.it.transport.events
+        """Whether it takes nothing any more."""
+        return bool(self.protocol.state == CLOSED) or self.is_cut
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was aborted: a transport calls nobody any more but to tell that."""
+        return "abort" in self.it.transport.events
 
     def messages(self) -> list[bytes]:
         """What is in the queue."""
