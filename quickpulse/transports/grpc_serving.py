@@ -318,7 +318,7 @@ class Serving:
 
     def _serve_slice(self, method: BatchMethod, call: Call, ids: list[int], bodies: list[bytes]) -> None:
         requests = method.parse(bodies, call)
-        if RpcError in map(type, requests):
+        if requests is not bodies and RpcError in map(type, requests):
             for stream_id, request in zip(ids, requests, strict=True):
                 if isinstance(request, RpcError):
                     self.http2.answer(stream_id, only_trailers(request))
@@ -344,6 +344,9 @@ class Serving:
         if self._is_lost:
             self.traffic.undelivered(handed_out(runs))
             return
+        if len(runs) == 1 and type(runs[0]) is list and runs[0]:  # mostly
+            self._hand_out(ids, runs[0])
+            return
         at = 0
         for run in runs:
             if isinstance(run, tuple):
@@ -361,7 +364,7 @@ class Serving:
         """Answer with messages of the queue's, and know where they are."""
         self.handed_out_bytes += self.http2.answer_each(ids, _ENVELOPE, bodies)
         self.handed.answered(ids)
-        blocked = 0
+        self.handed.next += len(ids)
         if self.http2.is_blocked:
             for stream_id in ids:
                 stream = self.http2.streams.get(stream_id)
@@ -369,8 +372,7 @@ class Serving:
                     stream.context = call = UnaryCall(self, stream, _ANSWERED, None)
                     call.over()
                     call.handed_out = 1
-                    blocked += 1
-        self.handed.add(len(ids) - blocked)
+                    self.handed.next -= 1
 
     def _fail_batch(self, failure: Failure, ids: list[int]) -> None:
         error = unavailable(failure, self.traffic, len(ids))

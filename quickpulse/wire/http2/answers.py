@@ -41,20 +41,27 @@ class Envelope:
         self._after_body = after[1:]
         self._between = self._last + self._first  # of two answers
 
-    def around(self, stream_ids: Sequence[int], bodies: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
-        """Answers with these bodies, to be joined: laid out column by column, which costs a third less than one by one.
+    def around(self, stream_ids: Sequence[int], bodies: Sequence[bytes], sizes: set[int]) -> list[bytes]:
+        """Answers with these bodies, to be joined.
 
-        :param sizes: of the bodies, each 1 or more.
+        Many are laid out column by column, which costs a third less than one by one.
+
+        :param bodies: none of them empty.
+        :param sizes: all that there are among them.
         """
-        count = len(sizes)
+        count = len(bodies)
+        if count < _LEAST_COLUMNS:
+            first, before, after, last = self._first, self._before_body, self._after_body, self._last
+            return [
+                stream_id.to_bytes(4, "big").join((first, before[len(body)], body + after, last))
+                for stream_id, body in zip(stream_ids, bodies, strict=True)
+            ]
         numbers = _split_numbers(count)(_join_numbers(count)(*stream_ids))
         parts = [self._between] * (_PARTS * count)
         parts[0] = self._first
         parts[1::_PARTS] = parts[3::_PARTS] = parts[6::_PARTS] = numbers
-        if sizes.count(sizes[0]) == count:  # most often
-            parts[2::_PARTS] = [self._before_body[sizes[0]]] * count
-        else:
-            parts[2::_PARTS] = [self._before_body[size] for size in sizes]
+        heads = self._before_body
+        parts[2::_PARTS] = [heads[len(bodies[0])]] * count if len(sizes) == 1 else [heads[len(body)] for body in bodies]
         parts[4::_PARTS] = bodies
         parts[5::_PARTS] = [self._after_body] * count
         parts.append(self._last)
@@ -63,6 +70,9 @@ class Envelope:
 
 _PARTS = 7
 """Of an answer, with the stream's number in the second, fourth and last place."""
+
+_LEAST_COLUMNS = 4
+"""Answers from which on columns are faster."""
 
 
 @lru_cache(maxsize=256)

@@ -105,9 +105,10 @@ class Sending:
 
         :returns: the bytes of all bodies.
         """
-        sizes = list(map(len, bodies))
-        total = sum(sizes)
-        if self._fits(max(sizes), total):
+        sizes = set(map(len, bodies))
+        longest = max(sizes)
+        total = longest * len(bodies) if len(sizes) == 1 else sum(map(len, bodies))
+        if self._fits(longest, total):
             self.send_window -= total
             self._out += envelope.around(stream_ids, bodies, sizes)
         else:

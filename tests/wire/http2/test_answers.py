@@ -44,11 +44,11 @@ class AnswerTests(SynchronousTestCase):
                 )
             ]
             for _ in range(2):
-                self.assertEqual(frames_of(b"".join(envelope.around(stream_ids, bodies, list(sizes)))), expected)
+                self.assertEqual(frames_of(b"".join(envelope.around(stream_ids, bodies, set(sizes)))), expected)
 
     def test_what_is_kept_of_bodies(self) -> None:
         """The heads of short ones; of others there may be many."""
         envelope = Envelope(b"head", b"tail")
         for size in (1, 1023, 1024, 16_384):
-            envelope.around([1], [b"b" * size], [size])
+            envelope.around([1], [b"b" * size], {size})
         self.assertEqual(sorted(envelope._before_body), [1, 1023])
