@@ -29,7 +29,7 @@ class BatchMethod:
     """Whether a framed message in an answer is one that was taken out of the queue, and is lost with its connection."""
 
     def parse(self, bodies: list[bytes], call: Call) -> list[Any]:
-        """A request for each body, or an `RpcError` for one that is refused; `bodies` itself where they are requests."""
+        """A request for each body, an `RpcError` for one that is refused; `bodies` itself where they are requests."""
         raise NotImplementedError
 
     def serve(self, requests: list[Any]) -> Any:
