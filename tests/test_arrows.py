@@ -13,20 +13,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PACKAGE = "quickpulse"
 
-VOCABULARY = {f"quickpulse.{name}" for name in ("errors", "events", "interfaces", "messages", "settings", "version")}
+VOCABULARY = {
+    f"quickpulse.{name}" for name in ("errors", "events", "interfaces", "messages", "requests", "settings", "version")
+}
 """What everybody may name."""
 
 ARROWS = {
     # The vocabulary names itself only, in one direction.
     "quickpulse.errors": set(),
     "quickpulse.messages": set(),
+    "quickpulse.requests": {"quickpulse.errors"},
     "quickpulse.version": set(),
     "quickpulse.interfaces": {"zope.interface", "quickpulse.messages"},
     "quickpulse.settings": {"quickpulse.errors"},
     "quickpulse.events": {"twisted.internet.defer", "twisted.python.failure"},
     # The parts: each knows the vocabulary, and not the others.
     "quickpulse.queues": {*VOCABULARY, "zope.interface"},
-    "quickpulse.wire": {"quickpulse.errors", "quickpulse.messages", "hpack"},
+    "quickpulse.wire": {"quickpulse.errors", "quickpulse.messages", "quickpulse.requests", "hpack"},
     "quickpulse.backends": {*VOCABULARY, "quickpulse.queues", "zope.interface", "twisted.internet.defer"},
     "quickpulse.metrics": {
         *VOCABULARY,
