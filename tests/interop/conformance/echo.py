@@ -100,7 +100,7 @@ class EchoMixin:
     def onConnect(self, request: Any) -> Any:
         """The product chooses its endpoint; this one takes its place."""
         accepted = super().onConnect(request)
-        self._use(Endpoint(self._ask, self._echo, gives_messages=True))
+        self._use(Endpoint(self._asking, self._echo, gives_messages=True))
         return accepted
 
     def dataReceived(self, data: bytes) -> None:
@@ -108,7 +108,7 @@ class EchoMixin:
         self._opcodes.feed(data)
         super().dataReceived(data)
 
-    def _ask(self, queue: Any) -> Callable[[Sequence[bytes]], Any]:
+    def _asking(self, queue: Any) -> Callable[[Sequence[bytes]], Any]:
         publish, consume = PUBLISH.ask(queue), CONSUME.ask(queue)
 
         def ask(messages: Sequence[bytes]) -> Any:
