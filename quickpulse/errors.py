@@ -8,6 +8,12 @@
     │   ├── QueueEmpty           QUEUE_EMPTY        "queue is empty"; a retry helps once something was put in
     │   └── QueueUnavailable     QUEUE_UNAVAILABLE  the provider behind the queue failed; a retry may help
     ├── MessageTooLarge        MESSAGE_TOO_LARGE    the payload is over the limit; a retry never helps
+    ├── RequestTooLarge        REQUEST_TOO_LARGE    the whole request is over the limit; a retry never helps
+    ├── InvalidArgument        INVALID_ARGUMENT     a field has a value that it may not have; a retry never helps
+    ├── Unsupported            UNSUPPORTED          nothing here knows the request, or honours that field
+    ├── Draining               DRAINING             the server is about to end; a retry helps, there or elsewhere
+    ├── Unauthenticated        UNAUTHENTICATED      no token, or one that is not known
+    ├── PermissionDenied       PERMISSION_DENIED    who asks may not
     ├── SettingsError          BAD_SETTING          the server does not start
     └── ListenError            CANNOT_LISTEN        the server does not start
 
@@ -19,6 +25,9 @@ class QuickPulseError(Exception):
     """The root of the tree."""
 
     code = "ERROR"
+
+    retry_after_ms: int | None = None
+    """Not before so long is a retry worth it; 0: it does not help; None: as its kind has it in general."""
 
 
 class QueueError(QuickPulseError):
@@ -61,6 +70,48 @@ class MessageTooLarge(QuickPulseError):  # noqa: N818 - named as its siblings
         super().__init__(
             f"message of {size_bytes} bytes is over the limit of {max_message_bytes} (--max-message-bytes)"
         )
+
+
+class RequestTooLarge(QuickPulseError):  # noqa: N818 - named as its siblings
+    """A request with all that is in it is longer than `max_batch_bytes`."""
+
+    code = "REQUEST_TOO_LARGE"
+
+
+class InvalidArgument(QuickPulseError):  # noqa: N818 - the name is the contract's
+    """The text names the field and its bound."""
+
+    code = "INVALID_ARGUMENT"
+
+
+class Unsupported(QuickPulseError):  # noqa: N818 - named as its siblings
+    """The text names what nothing here honours."""
+
+    code = "UNSUPPORTED"
+
+
+class Draining(QuickPulseError):  # noqa: N818 - named as its siblings
+    """The server takes no new work."""
+
+    code = "DRAINING"
+
+    def __init__(self, text: str = "the server is draining") -> None:
+        super().__init__(text)
+
+
+class Unauthenticated(QuickPulseError):  # noqa: N818 - the name is the contract's
+    """Who asks is not known."""
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, text: str = "a bearer token is wanted") -> None:
+        super().__init__(text)
+
+
+class PermissionDenied(QuickPulseError):  # noqa: N818 - the name is the contract's
+    """Who asks is known, or need not be, and may not."""
+
+    code = "PERMISSION_DENIED"
 
 
 class SettingsError(QuickPulseError):

@@ -8,14 +8,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse import errors
 from quickpulse.errors import (
+    Draining,
+    InvalidArgument,
     ListenError,
     MessageTooLarge,
+    PermissionDenied,
     QueueEmpty,
     QueueError,
     QueueFull,
     QueueUnavailable,
     QuickPulseError,
+    RequestTooLarge,
     SettingsError,
+    Unauthenticated,
+    Unsupported,
 )
 
 CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, QuickPulseError)]
@@ -35,6 +41,12 @@ class ErrorTests(SynchronousTestCase):
                 QueueEmpty: QueueError,
                 QueueUnavailable: QueueError,
                 MessageTooLarge: QuickPulseError,
+                RequestTooLarge: QuickPulseError,
+                InvalidArgument: QuickPulseError,
+                Unsupported: QuickPulseError,
+                Draining: QuickPulseError,
+                Unauthenticated: QuickPulseError,
+                PermissionDenied: QuickPulseError,
                 SettingsError: QuickPulseError,
                 ListenError: QuickPulseError,
             },
@@ -50,6 +62,12 @@ class ErrorTests(SynchronousTestCase):
                 "QueueEmpty": "QUEUE_EMPTY",
                 "QueueUnavailable": "QUEUE_UNAVAILABLE",
                 "MessageTooLarge": "MESSAGE_TOO_LARGE",
+                "RequestTooLarge": "REQUEST_TOO_LARGE",
+                "InvalidArgument": "INVALID_ARGUMENT",
+                "Unsupported": "UNSUPPORTED",
+                "Draining": "DRAINING",
+                "Unauthenticated": "UNAUTHENTICATED",
+                "PermissionDenied": "PERMISSION_DENIED",
                 "SettingsError": "BAD_SETTING",
                 "ListenError": "CANNOT_LISTEN",
             },
