@@ -252,6 +252,98 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class ListQueues:
+    """Which queues there are, by name.
+
+    :param prefix: only those whose names begin so.
+    """
+
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GetQueue:
+    """One queue, as it is now."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """Give a queue, made on need, this policy; what is None in it is as the server has it by default."""
+
+    queue: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop its deliveries.
+
+    :param publishes: and refuse new messages.
+    """
+
+    queue: str
+    publishes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """End a pause, of both kinds."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Throw away what is ready or delayed; what is leased is somebody's."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteQueue:
+    """Throw away a queue with all that is in it, leases included."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """Look at the next messages and leave them where they are."""
+
+    queue: str
+    max_messages: int = 1
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Put dead letters back, as new messages.
+
+    :param queue: the dead-letter queue.
+    :param target: where to; "" is the queue that each came from.
+    :param max_messages: at most so many; 0 is all.
+    """
+
+    queue: str
+    target: str = ""
+    max_messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GetServerInfo:
+    """What the server is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many messages it was about: of a purge, a deletion or a redrive."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueueInfo:
     """A queue at one moment.
 
