@@ -10,6 +10,8 @@
     ├── MessageTooLarge        MESSAGE_TOO_LARGE    the payload is over the limit; a retry never helps
     ├── RequestTooLarge        REQUEST_TOO_LARGE    the whole request is over the limit; a retry never helps
     ├── InvalidArgument        INVALID_ARGUMENT     a field has a value that it may not have; a retry never helps
+    │   └── MalformedRequest     MALFORMED_REQUEST  what came is no request at all; the connection ends
+    ├── NotFound               NOT_FOUND            there is no such queue
     ├── Unsupported            UNSUPPORTED          nothing here knows the request, or honours that field
     ├── Draining               DRAINING             the server is about to end; a retry helps, there or elsewhere
     ├── Unauthenticated        UNAUTHENTICATED      no token, or one that is not known
@@ -82,6 +84,18 @@ class InvalidArgument(QuickPulseError):  # noqa: N818 - the name is the contract
     """The text names the field and its bound."""
 
     code = "INVALID_ARGUMENT"
+
+
+class MalformedRequest(InvalidArgument):
+    """What came cannot be read, so what follows it on the connection cannot be trusted either."""
+
+    code = "MALFORMED_REQUEST"
+
+
+class NotFound(QuickPulseError):  # noqa: N818 - the name is the contract's
+    """There is no such queue; only publishing, pulling and subscribing make one."""
+
+    code = "NOT_FOUND"
 
 
 class Unsupported(QuickPulseError):  # noqa: N818 - named as its siblings
