@@ -217,6 +217,43 @@ class Subscribe:
     with_enqueued_at: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """It stands: deliveries follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """More room for a subscription. It is not answered; too much credit ends the subscription.
+
+    :param subscription_id: the request that subscribed.
+    """
+
+    subscription_id: int
+    add_messages: int = 0
+    add_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Push nothing more. The subscription's end is the answer.
+
+    :param subscription_id: the request that subscribed.
+    """
+
+    subscription_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded:
+    """Nothing more will be pushed.
+
+    :param error: why, unless it was asked for.
+    """
+
+    error: QuickPulseError | None = None
+
+
 # ---- administration ----
 
 
