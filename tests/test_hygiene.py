@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse._generated import messagequeue_pb2
-
 ROOT = Path(__file__).resolve().parents[1]
+
+GENERATED = ROOT / "quickpulse" / "_generated"
+
+CONTRACTS = [path.relative_to(ROOT / "proto") for path in sorted((ROOT / "proto").rglob("*.proto"))]
+"""Each .proto file, as the generator names it."""
 
 GENERATOR_SECONDS = 60.0
 
@@ -27,11 +31,11 @@ def parsed(directory: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def methods_of_the_stub(path: Path) -> set[str]:
-    """The attributes that MessageQueueStub sets, and the full names of its calls."""
-    stub = next(
+    """The attributes that the one class of stubs in it sets, and the full names of its calls."""
+    (stub,) = (
         node
         for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.ClassDef) and node.name == "MessageQueueStub"
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Stub")
     )
     attributes = {node.attr for node in ast.walk(stub) if isinstance(node, ast.Attribute) and is_self(node.value)}
     calls = {
@@ -110,23 +114,41 @@ class StubTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """The same file descriptor; not the same bytes, which differ among versions of the generator."""
-        for node in ast.walk(ast.parse((self.made / "messagequeue_pb2.py").read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, bytes) and b"messagequeue.proto" in node.value:
-                break
-        else:
-            self.fail("the generated module has no serialized descriptor")
-        made, kept = FileDescriptorProto.FromString(node.value), FileDescriptorProto()
-        messagequeue_pb2.DESCRIPTOR.CopyToProto(kept)
-        self.assertEqual(made, kept)
+        for contract in CONTRACTS:
+            module = contract.with_name(f"{contract.stem}_pb2.py")
+            literals = [
+                node.value
+                for node in ast.walk(ast.parse((self.made / module).read_text()))
+                if isinstance(node, ast.Constant) and isinstance(node.value, bytes)
+            ]
+            made, kept = FileDescriptorProto.FromString(max(literals, key=len)), FileDescriptorProto()
+            name = ".".join(module.with_suffix("").parts)
+            importlib.import_module(f"quickpulse._generated.{name}").DESCRIPTOR.CopyToProto(kept)
+            self.assertEqual(made, kept)
+            self.assertEqual(made.name, str(contract))
 
     def test_calls(self) -> None:
         """The same methods under the same names."""
-        made = methods_of_the_stub(self.made / "messagequeue_pb2_grpc.py")
-        kept = methods_of_the_stub(ROOT / "quickpulse" / "_generated" / "messagequeue_pb2_grpc.py")
-        self.assertEqual(made, kept)
-        self.assertIn("/messagequeue.MessageQueue/Produce", kept)
+        calls = set()
+        for contract in CONTRACTS:
+            stubs = contract.with_name(f"{contract.stem}_pb2_grpc.py")
+            kept = methods_of_the_stub(GENERATED / stubs)
+            self.assertEqual(methods_of_the_stub(self.made / stubs), kept)
+            calls |= kept
+        self.assertIn("/messagequeue.MessageQueue/Produce", calls)
+        self.assertIn("/quickpulse.v1.Queues/Connect", calls)
 
     def test_files(self) -> None:
         """No generated file is missing, and none is left over."""
-        kept = {path.name for path in (ROOT / "quickpulse" / "_generated").glob("*_pb2*.py*")}
-        self.assertEqual({path.name for path in self.made.glob("*_pb2*.py*")}, kept)
+        kept = {
+            path.relative_to(GENERATED) for path in GENERATED.rglob("*_pb2*.py*") if "__pycache__" not in path.parts
+        }
+        self.assertEqual({path.relative_to(self.made) for path in self.made.rglob("*_pb2*.py*")}, kept)
+
+    def test_the_contracts_are_installed(self) -> None:
+        """Beside what was made of them, so that they can be used from other languages; metadata lists where."""
+        metadata = (ROOT / "pyproject.toml").read_text()
+        for contract in CONTRACTS:
+            self.assertEqual((GENERATED / contract).read_text(), (ROOT / "proto" / contract).read_text())
+            package = ".".join(("quickpulse", "_generated", *contract.parent.parts))
+            self.assertIn(f'"{package}" = ["*.proto"]', metadata)
