@@ -12,9 +12,27 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from quickpulse.errors import QuickPulseError
     from quickpulse.messages import Item
+    from quickpulse.requests import (
+        Deliveries,
+        DeleteQueue,
+        GetQueue,
+        GetServerInfo,
+        ListQueues,
+        Pause,
+        Peek,
+        Publish,
+        Pull,
+        Purge,
+        Redrive,
+        Resume,
+        SetPolicy,
+        Settle,
+        Subscribe,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,93 @@ class IMessageQueue(Interface):
 
     def statistics() -> QueueStatistics:
         """A frozen snapshot, at once (never a Deferred)."""
+
+
+class ISubscription(Interface):
+    """What a subscriber holds. Its messages come by the `deliver` that it gave."""
+
+    def add_credit(messages: int, size_bytes: int = 0) -> None:
+        """Ask for more. `size_bytes` is nothing to a subscription without a bound in bytes.
+
+        :raises quickpulse.errors.InvalidArgument: there would be more than anybody can hold; nothing changed.
+        """
+
+    def hold() -> None:
+        """Give nothing for now: its reader does not keep up."""
+
+    def release() -> None:
+        """Go on."""
+
+    def end() -> None:
+        """Give nothing more, for ever; `ended(None)` is called."""
+
+
+class IBroker(Interface):
+    """Named queues with leases: v1, one method for each request of `quickpulse.requests`.
+
+    Every method returns its reply, or a Deferred of it when something slow is behind or messages are waited for; an
+    error of `quickpulse.errors` is raised, or is the Deferred's failure. Requests take effect in the order of the calls.
+    """
+
+    def publish(request: Publish) -> Any:
+        """Put messages in; a PublishReply."""
+
+    def pull(request: Pull) -> Any:
+        """Take messages out; Deliveries, empty when `wait_ms` went by without one.
+
+        Cancelling the Deferred ends the waiting: nothing is leased or taken for it from then on.
+        """
+
+    def settle(request: Settle) -> Any:
+        """Say what became of leased messages; a SettleReply."""
+
+    def subscribe(
+        request: Subscribe, deliver: Callable[[Deliveries], None], ended: Callable[[QuickPulseError | None], None]
+    ) -> Any:
+        """Have messages pushed; an ISubscription.
+
+        :param deliver: called with each helping, never from within this call.
+        :param ended: called once at the end, with the reason; None: it was asked for.
+        """
+
+    def list_queues(request: ListQueues) -> Any:
+        """Which queues there are: a list of QueueInfo, by name."""
+
+    def get_queue(request: GetQueue) -> Any:
+        """One queue: QueueInfo."""
+
+    def set_policy(request: SetPolicy) -> Any:
+        """How a queue behaves from now on: QueueInfo."""
+
+    def pause(request: Pause) -> Any:
+        """Stop deliveries: QueueInfo."""
+
+    def resume(request: Resume) -> Any:
+        """Go on: QueueInfo."""
+
+    def purge(request: Purge) -> Any:
+        """Throw away what nobody holds: Count."""
+
+    def delete_queue(request: DeleteQueue) -> Any:
+        """Throw away a queue with all that is in it: Count."""
+
+    def peek(request: Peek) -> Any:
+        """Look at messages: Deliveries without receipts."""
+
+    def redrive(request: Redrive) -> Any:
+        """Put dead letters back: Count."""
+
+    def get_server_info(request: GetServerInfo) -> Any:
+        """What the server is: ServerInfo."""
+
+    def queue(name: str) -> Any:
+        """What becomes an IMessageQueue by adaptation: the queue as v0 uses it, without leases."""
+
+    def drain() -> None:
+        """Take no new work: publishing, pulling and subscribing are refused with Draining, and waiting ends."""
+
+    def close() -> None:
+        """The server ends: call nobody any more."""
 
 
 class IMetricsCollector(Interface):

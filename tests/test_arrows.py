@@ -24,13 +24,19 @@ ARROWS = {
     "quickpulse.messages": set(),
     "quickpulse.requests": {"quickpulse.errors"},
     "quickpulse.version": set(),
-    "quickpulse.interfaces": {"zope.interface", "quickpulse.messages"},
+    "quickpulse.interfaces": {"zope.interface", "quickpulse.errors", "quickpulse.messages", "quickpulse.requests"},
     "quickpulse.settings": {"quickpulse.errors"},
     "quickpulse.events": {"twisted.internet.defer", "twisted.python.failure"},
     # The parts: each knows the vocabulary, and not the others.
     "quickpulse.queues": {*VOCABULARY, "zope.interface"},
     "quickpulse.wire": {"quickpulse.errors", "quickpulse.messages", "quickpulse.requests", "hpack"},
-    "quickpulse.backends": {*VOCABULARY, "quickpulse.queues", "zope.interface", "twisted.internet.defer"},
+    "quickpulse.backends": {
+        *VOCABULARY,
+        "quickpulse.queues",
+        "zope.interface",
+        "twisted.internet.defer",
+        "twisted.internet.interfaces",
+    },
     "quickpulse.metrics": {
         *VOCABULARY,
         "prometheus_client",

@@ -237,15 +237,17 @@ class Waiting:
         if self._woken:
             self._has_work()
 
-    def tick(self, now_ms: int) -> int | None:
-        """Answer those whose time is up.
-
-        :returns: when the next one's is.
-        """
+    def next_deadline(self) -> int | None:
+        """When the time of somebody is up; None: of nobody."""
         deadlines = self._deadlines
-        while deadlines and (deadlines[0][0] <= now_ms or deadlines[0][2].is_gone):
-            heappop(deadlines)[2].end()
+        while deadlines and deadlines[0][2].is_gone:
+            heappop(deadlines)
         return deadlines[0][0] if deadlines else None
+
+    def tick(self, now_ms: int) -> None:
+        """Answer those whose time is up."""
+        while self._deadlines and self._deadlines[0][0] <= now_ms:  # an answer may bring another pull, and another list
+            heappop(self._deadlines)[2].end()
 
     def queue_deleted(self, queue: str) -> None:
         """A queue is gone: its subscriptions end, and pulls get nothing."""

@@ -125,10 +125,12 @@ class PullTests(WaitingTestCase):
         """An empty answer; the next deadline is told."""
         self.pull("a", "q", wait_ms=100)
         self.pull("b", "q", wait_ms=50, now_ms=20)
-        self.assertEqual(self.waiting.tick(69), 70)
-        self.assertEqual(self.waiting.tick(70), 100)
-        self.assertEqual(self.got, [("b", [])])
-        self.assertIsNone(self.waiting.tick(1000))
+        self.waiting.tick(69)
+        self.assertEqual((self.waiting.next_deadline(), self.got), (70, []))
+        self.waiting.tick(70)
+        self.assertEqual((self.waiting.next_deadline(), self.got), (100, [("b", [])]))
+        self.waiting.tick(1000)
+        self.assertIsNone(self.waiting.next_deadline())
         self.assertEqual(self.got, [("b", []), ("a", [])])
         self.assert_nothing_is_left()
 
@@ -142,7 +144,8 @@ class PullTests(WaitingTestCase):
         self.put("r", b"2")
         self.assertEqual(self.got, [("b", [b"1"])])
         self.assertEqual(self.shelf.queues["r"], deque([b"2"]))
-        self.assertIsNone(self.waiting.tick(5000))
+        self.waiting.tick(5000)
+        self.assertIsNone(self.waiting.next_deadline())
         self.assert_nothing_is_left()
 
     def test_one_that_leaves_when_it_is_answered(self) -> None:
