@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from quickpulse.errors import QuickPulseError
     from quickpulse.messages import Item
     from quickpulse.requests import (
-        Deliveries,
         DeleteQueue,
+        Deliveries,
         GetQueue,
         GetServerInfo,
         ListQueues,
@@ -122,7 +122,7 @@ class IBroker(Interface):
     """Named queues with leases: v1, one method for each request of `quickpulse.requests`.
 
     Every method returns its reply, or a Deferred of it when something slow is behind or messages are waited for; an
-    error of `quickpulse.errors` is raised, or is the Deferred's failure. Requests take effect in the order of the calls.
+    error of `quickpulse.errors` is raised, or is the Deferred's failure. Requests take effect in the order of calls.
     """
 
     def publish(request: Publish) -> Any:

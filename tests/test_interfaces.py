@@ -12,9 +12,11 @@ from quickpulse import interfaces
 from quickpulse.backends.foreign import DequeQueue, DuckQueue, StandardQueue
 from quickpulse.interfaces import (
     IBatchMetrics,
+    IBroker,
     IMessageQueue,
     IMetricsCollector,
     IMetricsSource,
+    ISubscription,
     ITraffic,
     ITransportService,
     QueueStatistics,
@@ -24,6 +26,7 @@ from quickpulse.metrics.memory import DefaultMetrics
 from quickpulse.metrics.prometheus import PrometheusMetrics
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.memory import MessageQueue
+from quickpulse.queues.waiting import Subscription
 from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer
 from quickpulse.transports.http import HttpServer
 from quickpulse.transports.ws_server import WsServer
@@ -34,6 +37,8 @@ PROVIDERS = {
     IBatchMetrics: (DefaultMetrics, PrometheusMetrics),
     IMetricsSource: (PrometheusMetrics,),
     ITraffic: (Traffic,),
+    IBroker: (),
+    ISubscription: (Subscription,),
     ITransportService: (WsServer, GrpcUnaryServer, GrpcStreamServer, HttpServer),
 }
 

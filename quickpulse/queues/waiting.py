@@ -14,7 +14,10 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
+from zope.interface import implementer
+
 from quickpulse.errors import InvalidArgument, NotFound, QuickPulseError
+from quickpulse.interfaces import ISubscription
 from quickpulse.queues.lines import LEAST_COMPACTED, Line, Party
 from quickpulse.requests import Deliveries, Pull, Subscribe
 
@@ -75,6 +78,7 @@ class WaitingPull(Party):
             self._answer(NOTHING)
 
 
+@implementer(ISubscription)
 class Subscription(Party):
     """Messages of a queue, pushed as far as there is credit.
 
