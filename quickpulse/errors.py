@@ -6,7 +6,12 @@
     ├── QueueError             the queue refused; the connection lives
     │   ├── QueueFull            QUEUE_FULL         "queue is full"; a retry helps once something was taken out
     │   ├── QueueEmpty           QUEUE_EMPTY        "queue is empty"; a retry helps once something was put in
-    │   └── QueueUnavailable     QUEUE_UNAVAILABLE  the provider behind the queue failed; a retry may help
+    │   ├── QueueUnavailable     QUEUE_UNAVAILABLE  the provider behind the queue failed; a retry may help
+    │   ├── QueuePaused          PAUSED             it takes no new messages; a retry helps once it was resumed
+    │   ├── ServerFull           SERVER_FULL        all queues together are; a retry helps once something was taken out
+    │   ├── TooManyQueues        TOO_MANY_QUEUES    one more is not made; a retry helps once another is gone
+    │   ├── BatchRejected        BATCH_REJECTED     all or none was asked for, and another one was rejected
+    │   └── NoDeadLetterQueue    NO_DEAD_LETTER_QUEUE  it is one itself, and its policy names none
     ├── MessageTooLarge        MESSAGE_TOO_LARGE    the payload is over the limit; a retry never helps
     ├── RequestTooLarge        REQUEST_TOO_LARGE    the whole request is over the limit; a retry never helps
     ├── InvalidArgument        INVALID_ARGUMENT     a field has a value that it may not have; a retry never helps
@@ -61,6 +66,51 @@ class QueueUnavailable(QueueError):  # noqa: N818 - named as its siblings
 
     def __init__(self, text: str = "queue is unavailable") -> None:
         super().__init__(text)
+
+
+class QueuePaused(QueueError):  # noqa: N818 - named as its siblings
+    """Publishing to this queue was paused."""
+
+    code = "PAUSED"
+
+    def __init__(self, text: str = "publishing is paused") -> None:
+        super().__init__(text)
+
+
+class ServerFull(QueueError):  # noqa: N818 - named as its siblings
+    """The message would break the bound in bytes of all queues together."""
+
+    code = "SERVER_FULL"
+
+    def __init__(self, text: str = "the server is full (--total-bytes)") -> None:
+        super().__init__(text)
+
+
+class TooManyQueues(QueueError):  # noqa: N818 - named as its siblings
+    """The request would make one more queue than may be."""
+
+    code = "TOO_MANY_QUEUES"
+
+    def __init__(self, max_queues: int) -> None:
+        super().__init__(f"there are {max_queues} queues, which is the most (--max-queues)")
+
+
+class BatchRejected(QueueError):  # noqa: N818 - named as its siblings
+    """Nothing is wrong with this message, but with another of its atomic batch."""
+
+    code = "BATCH_REJECTED"
+
+    def __init__(self, text: str = "another message of the atomic batch was rejected") -> None:
+        super().__init__(text)
+
+
+class NoDeadLetterQueue(QueueError):  # noqa: N818 - named as its siblings
+    """Dead letters of a dead-letter queue go nowhere, unless its own policy says where."""
+
+    code = "NO_DEAD_LETTER_QUEUE"
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"{queue} is a dead-letter queue, and its policy names none")
 
 
 class MessageTooLarge(QuickPulseError):  # noqa: N818 - named as its siblings
