@@ -16,6 +16,7 @@
     ├── RequestTooLarge        REQUEST_TOO_LARGE    the whole request is over the limit; a retry never helps
     ├── InvalidArgument        INVALID_ARGUMENT     a field has a value that it may not have; a retry never helps
     │   └── MalformedRequest     MALFORMED_REQUEST  what came is no request at all; the connection ends
+    ├── TooManyRequests        TOO_MANY_REQUESTS    so many of a connection wait for their reply; a retry helps later
     ├── NotFound               NOT_FOUND            there is no such queue
     ├── Unsupported            UNSUPPORTED          nothing here knows the request, or honours that field
     ├── Draining               DRAINING             the server is about to end; a retry helps, there or elsewhere
@@ -140,6 +141,12 @@ class MalformedRequest(InvalidArgument):
     """What came cannot be read, so what follows it on the connection cannot be trusted either."""
 
     code = "MALFORMED_REQUEST"
+
+
+class TooManyRequests(QuickPulseError):  # noqa: N818 - named as its siblings
+    """A connection has as many requests open as it may; one of them must be answered first."""
+
+    code = "TOO_MANY_REQUESTS"
 
 
 class NotFound(QuickPulseError):  # noqa: N818 - the name is the contract's

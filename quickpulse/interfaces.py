@@ -117,6 +117,9 @@ class ISubscription(Interface):
     def end() -> None:
         """Give nothing more, for ever; `ended(None)` is called."""
 
+    def lost() -> None:
+        """The subscriber is gone: give nothing more, and take back what it holds, if it asked for that."""
+
 
 class IBroker(Interface):
     """Named queues with leases: v1, one method for each request of `quickpulse.requests`.

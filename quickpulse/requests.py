@@ -109,6 +109,8 @@ class Pull:
 
     :param queues: in this order; the first that has a message is the one.
     :param wait_ms: how long to wait for a message, when there is none.
+    :param holder: who may be gone before it has settled; what is leased to it can be put back all together. Of the
+        server's own making; no wire has it.
     """
 
     queues: Sequence[str]
@@ -118,6 +120,7 @@ class Pull:
     lease_ms: int = 0
     delivery: Delivery = Delivery.LEASED
     with_enqueued_at: bool = False
+    holder: object = None
 
 
 @dataclass(frozen=True, slots=True)

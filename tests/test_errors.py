@@ -27,6 +27,7 @@ from quickpulse.errors import (
     ServerFull,
     SettingsError,
     TooManyQueues,
+    TooManyRequests,
     Unauthenticated,
     Unsupported,
 )
@@ -53,6 +54,7 @@ class ErrorTests(SynchronousTestCase):
                 BatchRejected: QueueError,
                 NoDeadLetterQueue: QueueError,
                 NotFound: QuickPulseError,
+                TooManyRequests: QuickPulseError,
                 MessageTooLarge: QuickPulseError,
                 RequestTooLarge: QuickPulseError,
                 InvalidArgument: QuickPulseError,
@@ -81,6 +83,7 @@ class ErrorTests(SynchronousTestCase):
                 "BatchRejected": "BATCH_REJECTED",
                 "NoDeadLetterQueue": "NO_DEAD_LETTER_QUEUE",
                 "NotFound": "NOT_FOUND",
+                "TooManyRequests": "TOO_MANY_REQUESTS",
                 "MessageTooLarge": "MESSAGE_TOO_LARGE",
                 "RequestTooLarge": "REQUEST_TOO_LARGE",
                 "InvalidArgument": "INVALID_ARGUMENT",

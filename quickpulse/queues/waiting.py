@@ -84,9 +84,10 @@ class Subscription(Party):
 
     :param deliver: called with each helping.
     :param ended: called once when there will be nothing more, with the reason; None: it was asked for.
+    :param give_back: called with this subscription when its subscriber is gone and does not keep what it holds.
     """
 
-    __slots__ = ("_broker", "_bytes", "_deliver", "_ended", "_is_held", "_messages", "_request", "_wake")
+    __slots__ = ("_broker", "_bytes", "_deliver", "_ended", "_give_back", "_is_held", "_messages", "_request", "_wake")
 
     def __init__(
         self,
@@ -94,9 +95,11 @@ class Subscription(Party):
         request: Subscribe,
         deliver: Callable[[Deliveries], None],
         ended: Callable[[QuickPulseError | None], None],
+        give_back: Callable[[Subscription], None],
         wake: Callable[[Line], None],
     ) -> None:
         super().__init__()
+        self._give_back = give_back
         self._broker = broker
         self._request = request
         self._deliver = deliver
@@ -122,6 +125,7 @@ class Subscription(Party):
             lease_ms=asked.lease_ms,
             delivery=asked.delivery,
             with_enqueued_at=asked.with_enqueued_at,
+            holder=self if asked.release_on_disconnect else None,
         )
         deliveries = self._broker.pull(request, now_ms)
         payloads = deliveries.batch.payloads
@@ -159,6 +163,13 @@ class Subscription(Party):
         if not self.is_gone:
             self.leave()
             self._ended(error)
+
+    def lost(self) -> None:
+        """Its subscriber is gone."""
+        if not self.is_gone:
+            self.leave()
+            if self._request.release_on_disconnect:
+                self._give_back(self)
 
     def _stand(self) -> None:
         if self.wants:
@@ -212,12 +223,14 @@ class Waiting:
         request: Subscribe,
         deliver: Callable[[Deliveries], None],
         ended: Callable[[QuickPulseError | None], None],
+        give_back: Callable[[Subscription], None],
     ) -> Subscription:
         """Push messages of a queue; the first may come with the next `serve`.
 
+        :param give_back: called with a subscription whose subscriber is gone: put back what is leased to it.
         :raises InvalidArgument: of the credit.
         """
-        subscription = Subscription(self._broker, request, deliver, ended, self._wake)
+        subscription = Subscription(self._broker, request, deliver, ended, give_back, self._wake)
         line = self._line(request.queue)
         line.join(subscription)
         self._wake(line)

@@ -19,7 +19,7 @@ class Shelf:
     def __init__(self) -> None:
         self.queues: dict[str, deque[bytes]] = {}
         self.watchers: dict[str, list[Callable[[], None]]] = {}
-        self.pulls = 0
+        self.holders: list[object] = []  # of what was taken
 
     def put(self, queue: str, *payloads: bytes) -> None:
         """Put messages in, and tell."""
@@ -29,7 +29,6 @@ class Shelf:
 
     def pull(self, request: Pull, now_ms: int) -> Deliveries:
         """Of the first queue that has something."""
-        self.pulls += 1
         for name in request.queues:
             queue = self.queues.setdefault(name, deque())
             taken: list[bytes] = []
@@ -38,6 +37,7 @@ class Shelf:
                 taken.append(queue.popleft())
                 room -= len(taken[-1])
             if taken:
+                self.holders.append(request.holder)
                 return Deliveries(name, Batch(taken))
         return NOTHING
 
@@ -64,6 +64,7 @@ class WaitingTestCase(SynchronousTestCase):
         self.waiting = Waiting(self.shelf, self.has_work)
         self.got: list[tuple[str, list[bytes]]] = []
         self.ended: list[tuple[str, QuickPulseError | None]] = []
+        self.gave_back: list[Subscription] = []
 
     def has_work(self) -> None:
         """Noted."""
@@ -77,12 +78,13 @@ class WaitingTestCase(SynchronousTestCase):
             lambda deliveries: self.got.append((who, list(deliveries.batch.payloads))),
         )
 
-    def subscribe(self, who: str, queue: str, messages: int, size_bytes: int = 0) -> Subscription:
+    def subscribe(self, who: str, queue: str, messages: int, size_bytes: int = 0, **options) -> Subscription:
         """Somebody subscribes."""
         return self.waiting.subscribe(
-            Subscribe(queue, messages, size_bytes),
+            Subscribe(queue, messages, size_bytes, **options),
             lambda deliveries: self.got.append((who, list(deliveries.batch.payloads))),
             lambda error: self.ended.append((who, error)),
+            self.gave_back.append,
         )
 
     def put(self, queue: str, *payloads: bytes) -> None:
@@ -273,9 +275,22 @@ class SubscriptionTests(WaitingTestCase):
         self.assertEqual((self.got, self.ended), ([], [("a", None)]))
         self.assert_nothing_is_left()
 
+    def test_whose_subscriber_is_gone(self) -> None:
+        """Nobody is told; what it holds goes back where that was asked for."""
+        keeps = self.subscribe("a", "q", 1)
+        returns = self.subscribe("b", "q", 1, release_on_disconnect=True)
+        self.put("q", b"1", b"2")
+        for it in (keeps, returns, returns):
+            it.lost()
+        self.assertEqual((self.gave_back, self.ended), ([returns], []))
+        self.assertEqual(self.shelf.holders, [None, returns])
+        self.assert_nothing_is_left()
+
     def test_one_that_ends_when_it_is_served(self) -> None:
         """Nothing follows."""
-        it = self.waiting.subscribe(Subscribe("q", 1000), lambda deliveries: it.end(), self.ended.append)
+        it = self.waiting.subscribe(
+            Subscribe("q", 1000), lambda deliveries: it.end(), self.ended.append, self.gave_back.append
+        )
         self.put("q", *[b"x"] * (2 * HELPING_MESSAGES))
         self.assertEqual(len(self.shelf.queues["q"]), HELPING_MESSAGES)
         self.assert_nothing_is_left()
@@ -288,7 +303,7 @@ class SubscriptionTests(WaitingTestCase):
             helpings.append(len(deliveries.batch.payloads))
             it.add_credit(1)
 
-        it = self.waiting.subscribe(Subscribe("q", 1), deliver, self.ended.append)
+        it = self.waiting.subscribe(Subscribe("q", 1), deliver, self.ended.append, self.gave_back.append)
         self.shelf.put("q", *[b"x"] * 200)
         before = self.calls
         self.waiting.serve(0)
@@ -307,7 +322,7 @@ class SubscriptionTests(WaitingTestCase):
                 self.shelf.put("q", b"again")
                 self.waiting.serve(0)
 
-        self.waiting.subscribe(Subscribe("q", 100), deliver, self.ended.append)
+        self.waiting.subscribe(Subscribe("q", 100), deliver, self.ended.append, self.gave_back.append)
         self.put("q", b"first")
         self.assertEqual([payloads for _, payloads in self.got], [[b"first"], *[[b"again"]] * 4])
 

@@ -1,0 +1,151 @@
+"""One client's conversation in v1, over whatever carries frames: requests in order, replies when they are there.
+
+Bytes are not known here: a frame is its request_id and an object of `quickpulse.requests`, or an error. What a client
+holds open is bounded; when it goes, nothing waits for it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from quickpulse.errors import InvalidArgument, QueueUnavailable, QuickPulseError, TooManyRequests
+from quickpulse.requests import Credit, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
+
+_log = Logger()
+
+MOST_OPEN = 1_024
+"""Requests of a connection that wait for their reply, and subscriptions: as many as gRPC has streams on one."""
+
+
+def as_error(failure: Failure) -> QuickPulseError:
+    """What a client is told of a failure: our own errors as they are, of others only that the queue failed."""
+    if isinstance(failure.value, QuickPulseError):
+        return failure.value
+    _log.failure("the broker failed", failure)
+    return QueueUnavailable()
+
+
+class Session:
+    """The requests of one connection.
+
+    :param broker: the IBroker.
+    :param methods: type of a request to the name of the broker's method that serves it.
+    :param send: `(request_id, reply or error)`: write a frame.
+    """
+
+    def __init__(self, broker: Any, methods: dict[type, str], send: Callable[[int, Any], None]) -> None:
+        self._broker = broker
+        self._methods = methods
+        self._send = send
+        self._open: dict[int, Deferred[Any]] = {}
+        self._subscriptions: dict[int, Any] = {}
+        self._is_held = False
+
+    def request(self, request_id: int, request: Any) -> None:
+        """Serve a request, now or later; or answer the error that the codec has found in it."""
+        kind = type(request)
+        if kind is Credit:
+            self._add_credit(request)
+        elif kind is Unsubscribe:
+            self._unsubscribe(request)
+        elif isinstance(request, QuickPulseError):
+            self._send(request_id, request)
+        elif not request_id or request_id in self._open or request_id in self._subscriptions:
+            what = "is that of one that is open" if request_id else "is 0"
+            self._send(request_id, InvalidArgument(f"request_id {what}"))
+        elif len(self._open) + len(self._subscriptions) >= MOST_OPEN:
+            self._send(request_id, TooManyRequests(f"{MOST_OPEN} requests of this connection are open"))
+        elif kind is Subscribe:
+            self._subscribe(request_id, request)
+        else:
+            self._ask(request_id, request)
+
+    def hold(self) -> None:
+        """The peer does not read: push nothing more for now. What it asked for is still answered."""
+        self._is_held = True
+        for subscription in self._subscriptions.values():
+            subscription.hold()
+
+    def release(self) -> None:
+        """It reads."""
+        self._is_held = False
+        for subscription in list(self._subscriptions.values()):
+            subscription.release()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing waits for a reply; subscriptions do not count."""
+        return not self._open
+
+    def lost(self) -> None:
+        """The connection has ended: nothing is taken out for it any more."""
+        waiting, self._open = self._open, {}
+        for deferred in waiting.values():
+            deferred.cancel()
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        for subscription in subscriptions.values():
+            subscription.lost()
+
+    def _ask(self, request_id: int, request: Any) -> None:
+        try:
+            reply = getattr(self._broker, self._methods[type(request)])(request)
+        except Exception:
+            self._send(request_id, as_error(Failure()))
+            return
+        if not isinstance(reply, Deferred):
+            self._send(request_id, reply)
+            return
+        self._open[request_id] = reply
+        reply.addCallbacks(self._answer, self._fail, callbackArgs=(request_id,), errbackArgs=(request_id,)).addErrback(
+            self._broken
+        )
+
+    def _answer(self, reply: Any, request_id: int) -> None:
+        if self._open.pop(request_id, None) is not None:
+            self._send(request_id, reply)
+
+    def _fail(self, failure: Failure, request_id: int) -> None:
+        if self._open.pop(request_id, None) is not None:
+            self._send(request_id, as_error(failure))
+
+    def _broken(self, failure: Failure) -> None:
+        _log.failure("a reply could not be sent", failure)
+
+    def _subscribe(self, request_id: int, request: Subscribe) -> None:
+        def deliver(deliveries: Any) -> None:
+            self._send(request_id, deliveries)
+
+        def ended(error: QuickPulseError | None) -> None:
+            if self._subscriptions.pop(request_id, None) is not None:
+                self._send(request_id, SubscriptionEnded(error))
+
+        try:
+            subscription = self._broker.subscribe(request, deliver, ended)
+        except Exception:
+            self._send(request_id, as_error(Failure()))
+            return
+        self._subscriptions[request_id] = subscription
+        if self._is_held:
+            subscription.hold()
+        self._send(request_id, Subscribed())
+
+    def _add_credit(self, credit: Credit) -> None:
+        subscription = self._subscriptions.get(credit.subscription_id)
+        if subscription is None:
+            return
+        try:
+            subscription.add_credit(credit.add_messages, credit.add_bytes)
+        except QuickPulseError as error:
+            del self._subscriptions[credit.subscription_id]
+            subscription.end()
+            self._send(credit.subscription_id, SubscriptionEnded(error))
+
+    def _unsubscribe(self, request: Unsubscribe) -> None:
+        subscription = self._subscriptions.get(request.subscription_id)
+        if subscription is not None:
+            subscription.end()

@@ -1,0 +1,235 @@
+"""A v1 session: every request gets its reply, and what was open goes with the connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.errors import (
+    Draining,
+    InvalidArgument,
+    NotFound,
+    QueueUnavailable,
+    QuickPulseError,
+    RequestTooLarge,
+    TooManyRequests,
+)
+from quickpulse.requests import (
+    Batch,
+    Credit,
+    Deliveries,
+    GetQueue,
+    Publish,
+    PublishReply,
+    Pull,
+    Subscribe,
+    Subscribed,
+    SubscriptionEnded,
+    Unsubscribe,
+)
+from quickpulse.transports.v1_session import MOST_OPEN, Session
+
+METHODS = {Publish: "publish", Pull: "pull", GetQueue: "get_queue"}
+
+PUBLISH = Publish("q", Batch((b"x",)))
+
+PUBLISHED = PublishReply(((1, 1),))
+
+DELIVERIES = Deliveries("q", Batch((b"x",)), 7)
+
+
+class FakeSubscription:
+    """Notes what is asked of it."""
+
+    def __init__(self, deliver: Any, ended: Any) -> None:
+        self.deliver = deliver
+        self.ended = ended
+        self.calls: list[Any] = []
+
+    def add_credit(self, messages: int, size_bytes: int = 0) -> None:
+        """Noted; some is too much."""
+        if messages > 1000:
+            raise InvalidArgument("too much")
+        self.calls.append((messages, size_bytes))
+
+    def hold(self) -> None:
+        """Noted."""
+        self.calls.append("hold")
+
+    def release(self) -> None:
+        """Noted."""
+        self.calls.append("release")
+
+    def lost(self) -> None:
+        """Noted."""
+        self.calls.append("lost")
+
+    def end(self, error: QuickPulseError | None = None) -> None:
+        """Noted, and told."""
+        self.calls.append("end")
+        self.ended(error)
+
+
+class FakeBroker:
+    """Publishing answers at once, a pull when the test wants it."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.pulls: list[Deferred] = []
+        self.cancelled = 0
+        self.subscriptions: list[FakeSubscription] = []
+        self.error: Exception | None = None
+
+    def publish(self, request: Publish) -> PublishReply:
+        """At once."""
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+        return PUBLISHED
+
+    def get_queue(self, request: GetQueue) -> Any:
+        """Never there."""
+        raise NotFound("no such queue")
+
+    def pull(self, request: Pull) -> Deferred:
+        """Later."""
+
+        def cancel(_: Deferred) -> None:
+            self.cancelled += 1
+
+        self.pulls.append(Deferred(cancel))
+        return self.pulls[-1]
+
+    def subscribe(self, request: Subscribe, deliver: Any, ended: Any) -> FakeSubscription:
+        """From now on."""
+        if self.error is not None:
+            raise self.error
+        self.subscriptions.append(FakeSubscription(deliver, ended))
+        return self.subscriptions[-1]
+
+
+class SessionTests(SynchronousTestCase):
+    """A session over a fake broker; its frames are kept."""
+
+    def setUp(self) -> None:
+        """Nothing was asked yet."""
+        self.broker = FakeBroker()
+        self.sent: list[tuple[int, Any]] = []
+        self.session = Session(self.broker, METHODS, lambda request_id, reply: self.sent.append((request_id, reply)))
+
+    def errors(self) -> list[tuple[int, str]]:
+        """The codes of the errors that were sent."""
+        return [(request_id, reply.code) for request_id, reply in self.sent if isinstance(reply, QuickPulseError)]
+
+    def test_a_reply_at_once(self) -> None:
+        """With the id of its request, which may be used again."""
+        for _ in range(2):
+            self.session.request(5, PUBLISH)
+        self.assertEqual(self.sent, [(5, PUBLISHED)] * 2)
+        self.assertEqual(self.broker.requests, [PUBLISH] * 2)
+
+    def test_a_reply_later(self) -> None:
+        """It holds up none."""
+        self.session.request(1, Pull(("q",)))
+        self.session.request(2, PUBLISH)
+        self.assertFalse(self.session.is_quiet)
+        self.broker.pulls[0].callback(DELIVERIES)
+        self.assertEqual(self.sent, [(2, PUBLISHED), (1, DELIVERIES)])
+        self.assertTrue(self.session.is_quiet)
+
+    def test_errors(self) -> None:
+        """Of the codec, of the broker, now and later; of what is not ours only that it failed."""
+        self.session.request(1, RequestTooLarge("5 MiB"))
+        self.session.request(2, GetQueue("q"))
+        self.session.request(3, Pull(("q",)))
+        self.broker.pulls[0].errback(Draining())
+        self.broker.error = RuntimeError("secret")
+        self.session.request(4, PUBLISH)
+        self.session.request(5, Subscribe("q", 1))
+        self.assertEqual(
+            self.errors(),
+            [
+                (1, "REQUEST_TOO_LARGE"),
+                (2, "NOT_FOUND"),
+                (3, "DRAINING"),
+                (4, QueueUnavailable.code),
+                (5, QueueUnavailable.code),
+            ],
+        )
+        self.assertNotIn("secret", str(self.sent[-1][1]))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_ids(self) -> None:
+        """0, and those that are open, are refused; what is open goes on."""
+        self.session.request(0, PUBLISH)
+        self.session.request(1, Pull(("q",)))
+        self.session.request(1, PUBLISH)
+        self.session.request(2, Subscribe("q", 1))
+        self.session.request(2, Pull(("q",)))
+        self.assertEqual(self.errors(), [(0, "INVALID_ARGUMENT"), (1, "INVALID_ARGUMENT"), (2, "INVALID_ARGUMENT")])
+        self.broker.pulls[0].callback(DELIVERIES)
+        self.assertEqual(self.sent[-1], (1, DELIVERIES))
+        self.assertEqual(len(self.broker.pulls), 1)
+
+    def test_too_many_open(self) -> None:
+        """One more is refused until another is answered."""
+        for request_id in range(1, MOST_OPEN):
+            self.session.request(request_id, Pull(("q",)))
+        self.session.request(MOST_OPEN, Subscribe("q", 1))
+        self.session.request(MOST_OPEN + 1, Pull(("q",)))
+        self.session.request(MOST_OPEN + 2, PUBLISH)
+        self.assertEqual(self.errors(), [(MOST_OPEN + at, TooManyRequests.code) for at in (1, 2)])
+        self.broker.pulls[0].callback(DELIVERIES)
+        self.session.request(MOST_OPEN + 1, PUBLISH)
+        self.assertEqual(self.sent[-1], (MOST_OPEN + 1, PUBLISHED))
+
+    def test_a_subscription(self) -> None:
+        """Answered at once, then deliveries with its id, then its end."""
+        self.session.request(3, Subscribe("q", 10))
+        it = self.broker.subscriptions[0]
+        it.deliver(DELIVERIES)
+        self.session.request(9, Credit(3, 5, 50))
+        self.session.request(9, Credit(4, 5))
+        self.session.request(9, Unsubscribe(4))
+        self.session.request(9, Unsubscribe(3))
+        self.session.request(9, Unsubscribe(3))
+        self.assertEqual(self.sent, [(3, Subscribed()), (3, DELIVERIES), (3, SubscriptionEnded())])
+        self.assertEqual(it.calls, [(5, 50), "end"])
+
+    def test_a_subscription_that_the_broker_ends(self) -> None:
+        """The reason is told; its id is free again."""
+        self.session.request(3, Subscribe("q", 10))
+        self.broker.subscriptions[0].ended(Draining())
+        self.assertEqual(self.sent[-1][1].error.code, "DRAINING")
+        self.session.request(3, PUBLISH)
+        self.assertEqual(self.sent[-1], (3, PUBLISHED))
+
+    def test_too_much_credit(self) -> None:
+        """It ends the subscription, told once."""
+        self.session.request(3, Subscribe("q", 10))
+        self.session.request(4, Credit(3, 1001))
+        self.assertEqual([request_id for request_id, _ in self.sent], [3, 3])
+        self.assertEqual(self.sent[-1][1].error.code, "INVALID_ARGUMENT")
+        self.assertEqual(self.broker.subscriptions[0].calls, ["end"])
+
+    def test_a_peer_that_does_not_read(self) -> None:
+        """Its subscriptions rest, also a new one."""
+        self.session.request(1, Subscribe("q", 1))
+        self.session.hold()
+        self.session.request(2, Subscribe("q", 1))
+        self.session.release()
+        self.assertEqual([it.calls for it in self.broker.subscriptions], [["hold", "release"]] * 2)
+
+    def test_the_connection_ends(self) -> None:
+        """What waits is cancelled, what is pushed ends, and nothing is sent any more."""
+        self.session.request(1, Pull(("q",)))
+        self.session.request(2, Subscribe("q", 1))
+        before = list(self.sent)
+        self.session.lost()
+        self.session.lost()
+        self.broker.subscriptions[0].ended(Draining())
+        self.assertEqual(self.broker.cancelled, 1)
+        self.assertEqual(self.broker.subscriptions[0].calls, ["lost"])
+        self.assertEqual(self.sent, before)
