@@ -147,7 +147,7 @@ class PublishReply(_message.Message):
     def __init__(self, sequences: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., duplicates: _Optional[_Iterable[int]] = ..., rejections: _Optional[_Iterable[_Union[Rejection, _Mapping]]] = ...) -> None: ...
 
 class PullRequest(_message.Message):
-    __slots__ = ("queues", "max_messages", "max_bytes", "wait_ms", "lease_ms", "delivery", "with_enqueued_at", "as_texts")
+    __slots__ = ("queues", "max_messages", "max_bytes", "wait_ms", "lease_ms", "delivery", "with_enqueued_at")
     QUEUES_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -155,7 +155,6 @@ class PullRequest(_message.Message):
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     WITH_ENQUEUED_AT_FIELD_NUMBER: _ClassVar[int]
-    AS_TEXTS_FIELD_NUMBER: _ClassVar[int]
     queues: _containers.RepeatedScalarFieldContainer[str]
     max_messages: int
     max_bytes: int
@@ -163,8 +162,7 @@ class PullRequest(_message.Message):
     lease_ms: int
     delivery: Delivery
     with_enqueued_at: bool
-    as_texts: bool
-    def __init__(self, queues: _Optional[_Iterable[str]] = ..., max_messages: _Optional[int] = ..., max_bytes: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., with_enqueued_at: bool = ..., as_texts: bool = ...) -> None: ...
+    def __init__(self, queues: _Optional[_Iterable[str]] = ..., max_messages: _Optional[int] = ..., max_bytes: _Optional[int] = ..., wait_ms: _Optional[int] = ..., lease_ms: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., with_enqueued_at: bool = ...) -> None: ...
 
 class DeadLetter(_message.Message):
     __slots__ = ("source", "reason", "deliveries")
@@ -228,7 +226,7 @@ class SettleReply(_message.Message):
     def __init__(self, settled: _Optional[int] = ..., unknown: _Optional[_Iterable[_Union[ReceiptRange, _Mapping]]] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("queue", "credit_messages", "credit_bytes", "lease_ms", "delivery", "release_on_disconnect", "with_enqueued_at", "as_texts")
+    __slots__ = ("queue", "credit_messages", "credit_bytes", "lease_ms", "delivery", "release_on_disconnect", "with_enqueued_at")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     CREDIT_MESSAGES_FIELD_NUMBER: _ClassVar[int]
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -236,7 +234,6 @@ class SubscribeRequest(_message.Message):
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     RELEASE_ON_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     WITH_ENQUEUED_AT_FIELD_NUMBER: _ClassVar[int]
-    AS_TEXTS_FIELD_NUMBER: _ClassVar[int]
     queue: str
     credit_messages: int
     credit_bytes: int
@@ -244,8 +241,7 @@ class SubscribeRequest(_message.Message):
     delivery: Delivery
     release_on_disconnect: bool
     with_enqueued_at: bool
-    as_texts: bool
-    def __init__(self, queue: _Optional[str] = ..., credit_messages: _Optional[int] = ..., credit_bytes: _Optional[int] = ..., lease_ms: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., release_on_disconnect: bool = ..., with_enqueued_at: bool = ..., as_texts: bool = ...) -> None: ...
+    def __init__(self, queue: _Optional[str] = ..., credit_messages: _Optional[int] = ..., credit_bytes: _Optional[int] = ..., lease_ms: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., release_on_disconnect: bool = ..., with_enqueued_at: bool = ...) -> None: ...
 
 class SubscribeReply(_message.Message):
     __slots__ = ()
@@ -395,16 +391,14 @@ class DeleteQueueReply(_message.Message):
     def __init__(self, deleted: _Optional[int] = ...) -> None: ...
 
 class PeekRequest(_message.Message):
-    __slots__ = ("queue", "max_messages", "max_bytes", "as_texts")
+    __slots__ = ("queue", "max_messages", "max_bytes")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGES_FIELD_NUMBER: _ClassVar[int]
     MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
-    AS_TEXTS_FIELD_NUMBER: _ClassVar[int]
     queue: str
     max_messages: int
     max_bytes: int
-    as_texts: bool
-    def __init__(self, queue: _Optional[str] = ..., max_messages: _Optional[int] = ..., max_bytes: _Optional[int] = ..., as_texts: bool = ...) -> None: ...
+    def __init__(self, queue: _Optional[str] = ..., max_messages: _Optional[int] = ..., max_bytes: _Optional[int] = ...) -> None: ...
 
 class RedriveRequest(_message.Message):
     __slots__ = ("queue", "target", "max_messages")
