@@ -89,7 +89,7 @@ UNKNOWN_ERROR = "internal error"
 MAX_TEXT_CHARS = 1000
 """Of an error's text: much of it may be what the client sent."""
 
-_BY_REASON = {kind.code: kind for kind in ERRORS}
+_BY_REASON = {kind.code: kind for kind in ERRORS if "code" in vars(kind)}
 
 
 def row_of(error: BaseException) -> ErrorRow:

@@ -56,21 +56,16 @@ class Form(Generic[V]):
             raise InvalidArgument(f"{self.message.DESCRIPTOR.name}: {error}") from None
 
 
-def plain(kind: type[V], message: Any, **renamed: str) -> Form[V]:
-    """The form of a class whose fields are single values, under the same names on both sides.
-
-    :param renamed: name in the class to another one in the message.
-    """
+def plain(kind: type[V], message: Any) -> Form[V]:
+    """The form of a class whose fields are single values, with the same names on both sides."""
     names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
-    on_the_wire = [renamed.get(name, name) for name in names]
-    pairs = list(zip(names, on_the_wire, strict=True))
 
     def read(message: Any) -> V:
-        return kind(*[getattr(message, name) for name in on_the_wire])
+        return kind(*[getattr(message, name) for name in names])
 
     def fill(value: V, message: Any) -> None:
-        for name, there in pairs:
-            setattr(message, there, getattr(value, name))
+        for name in names:
+            setattr(message, name, getattr(value, name))
 
     return Form(message, read, fill)
 

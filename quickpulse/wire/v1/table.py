@@ -11,10 +11,64 @@ from typing import Any
 
 from quickpulse import requests as words
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
+from quickpulse.errors import QuickPulseError
 from quickpulse.wire.v1 import administration, batches, messages
+from quickpulse.wire.v1.errors import fill_error, read_error
 from quickpulse.wire.v1.forms import Form, plain
 
 SERVICE = "quickpulse.v1.Queues"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent to a client: the answer to requests, or one that comes by itself.
+
+    :param field: of ServerFrame.
+    :param kind: its class.
+    :param form: how it is written.
+    """
+
+    field: str
+    kind: type
+    form: Form[Any]
+
+
+PUBLISH = Reply(
+    "publish",
+    words.PublishReply,
+    Form(pb.PublishReply, messages.read_publish_reply, messages.fill_publish_reply),
+)
+DELIVERIES = Reply(
+    "deliveries",
+    words.Deliveries,
+    Form(pb.Deliveries, batches.read_deliveries, batches.fill_deliveries),
+)
+SETTLE = Reply(
+    "settle",
+    words.SettleReply,
+    Form(pb.SettleReply, messages.read_settle_reply, messages.fill_settle_reply),
+)
+SUBSCRIBE = Reply("subscribe", words.Subscribed, plain(words.Subscribed, pb.SubscribeReply))
+ENDED = Reply(
+    "subscription_ended",
+    words.SubscriptionEnded,
+    Form(pb.SubscriptionEnded, messages.read_ended, messages.fill_ended),
+)
+LIST_QUEUES = Reply(
+    "list_queues",
+    list,
+    Form(pb.ListQueuesReply, administration.read_queues, administration.fill_queues),
+)
+QUEUE = Reply("queue", words.QueueInfo, Form(pb.QueueInfo, administration.read_queue, administration.fill_queue))
+COUNT = Reply("count", words.Count, plain(words.Count, pb.Count))
+SERVER_INFO = Reply(
+    "server_info",
+    words.ServerInfo,
+    Form(pb.ServerInfo, administration.read_server, administration.fill_server),
+)
+ERROR: Reply = Reply("error", QuickPulseError, Form(pb.Error, read_error, fill_error))
+
+REPLIES = (PUBLISH, DELIVERIES, SETTLE, SUBSCRIBE, ENDED, LIST_QUEUES, QUEUE, COUNT, SERVER_INFO, ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +78,7 @@ class Row:
     :param name: of the method of `IBroker`, and of the field of ClientFrame.
     :param kind: the request's class.
     :param request: how the request is written.
-    :param reply: how the reply is; None: it is not answered.
-    :param reply_field: of ServerFrame.
+    :param reply: None: it is not answered.
     :param rpc: the name of its RPC; "": it is there in frames only.
     :param http: method and path, where {queue} is the request's queue; None: it is there in frames only.
     """
@@ -33,8 +86,7 @@ class Row:
     name: str
     kind: type
     request: Form[Any]
-    reply: Form[Any] | None = None
-    reply_field: str = ""
+    reply: Reply | None = None
     rpc: str = ""
     http: tuple[str, str] | None = None
 
@@ -44,10 +96,6 @@ class Row:
         return f"/{SERVICE}/{self.rpc}" if self.rpc else ""
 
 
-DELIVERIES: Form[words.Deliveries] = Form(pb.Deliveries, batches.read_deliveries, batches.fill_deliveries)
-QUEUE: Form[words.QueueInfo] = Form(pb.QueueInfo, administration.read_queue, administration.fill_queue)
-ENDED: Form[words.SubscriptionEnded] = Form(pb.SubscriptionEnded, messages.read_ended, messages.fill_ended)
-
 _OF_A_QUEUE = "/api/v1/queues/{queue}"
 
 ROWS = (
@@ -55,8 +103,7 @@ ROWS = (
         "publish",
         words.Publish,
         Form(pb.PublishRequest, messages.read_publish, messages.fill_publish),
-        Form(pb.PublishReply, messages.read_publish_reply, messages.fill_publish_reply),
-        "publish",
+        PUBLISH,
         "Publish",
         ("POST", f"{_OF_A_QUEUE}/publish"),
     ),
@@ -65,7 +112,6 @@ ROWS = (
         words.Pull,
         Form(pb.PullRequest, messages.read_pull, messages.fill_pull),
         DELIVERIES,
-        "deliveries",
         "Pull",
         ("POST", f"{_OF_A_QUEUE}/pull"),
     ),
@@ -73,8 +119,7 @@ ROWS = (
         "settle",
         words.Settle,
         Form(pb.SettleRequest, messages.read_settle, messages.fill_settle),
-        Form(pb.SettleReply, messages.read_settle_reply, messages.fill_settle_reply),
-        "settle",
+        SETTLE,
         "Settle",
         ("POST", f"{_OF_A_QUEUE}/settle"),
     ),
@@ -82,8 +127,7 @@ ROWS = (
         "subscribe",
         words.Subscribe,
         Form(pb.SubscribeRequest, messages.read_subscribe, messages.fill_subscribe),
-        plain(words.Subscribed, pb.SubscribeReply),
-        "subscribe",
+        SUBSCRIBE,
         http=("GET", f"{_OF_A_QUEUE}/subscribe"),
     ),
     Row("credit", words.Credit, plain(words.Credit, pb.Credit)),
@@ -92,8 +136,7 @@ ROWS = (
         "list_queues",
         words.ListQueues,
         plain(words.ListQueues, pb.ListQueuesRequest),
-        Form(pb.ListQueuesReply, administration.read_queues, administration.fill_queues),
-        "list_queues",
+        LIST_QUEUES,
         "ListQueues",
         ("GET", "/api/v1/queues"),
     ),
@@ -102,7 +145,6 @@ ROWS = (
         words.GetQueue,
         plain(words.GetQueue, pb.GetQueueRequest),
         QUEUE,
-        "queue",
         "GetQueue",
         ("GET", _OF_A_QUEUE),
     ),
@@ -111,7 +153,6 @@ ROWS = (
         words.SetPolicy,
         Form(pb.SetPolicyRequest, administration.read_set_policy, administration.fill_set_policy),
         QUEUE,
-        "queue",
         "SetPolicy",
         ("POST", f"{_OF_A_QUEUE}/set_policy"),
     ),
@@ -120,7 +161,6 @@ ROWS = (
         words.Pause,
         plain(words.Pause, pb.PauseRequest),
         QUEUE,
-        "queue",
         "Pause",
         ("POST", f"{_OF_A_QUEUE}/pause"),
     ),
@@ -129,7 +169,6 @@ ROWS = (
         words.Resume,
         plain(words.Resume, pb.ResumeRequest),
         QUEUE,
-        "queue",
         "Resume",
         ("POST", f"{_OF_A_QUEUE}/resume"),
     ),
@@ -137,8 +176,7 @@ ROWS = (
         "purge",
         words.Purge,
         plain(words.Purge, pb.PurgeRequest),
-        plain(words.Count, pb.PurgeReply, messages="purged"),
-        "purge",
+        COUNT,
         "Purge",
         ("POST", f"{_OF_A_QUEUE}/purge"),
     ),
@@ -146,8 +184,7 @@ ROWS = (
         "delete_queue",
         words.DeleteQueue,
         plain(words.DeleteQueue, pb.DeleteQueueRequest),
-        plain(words.Count, pb.DeleteQueueReply, messages="deleted"),
-        "delete_queue",
+        COUNT,
         "DeleteQueue",
         ("POST", f"{_OF_A_QUEUE}/delete_queue"),
     ),
@@ -156,7 +193,6 @@ ROWS = (
         words.Peek,
         Form(pb.PeekRequest, administration.read_peek, plain(words.Peek, pb.PeekRequest).fill),
         DELIVERIES,
-        "deliveries",
         "Peek",
         ("POST", f"{_OF_A_QUEUE}/peek"),
     ),
@@ -164,8 +200,7 @@ ROWS = (
         "redrive",
         words.Redrive,
         plain(words.Redrive, pb.RedriveRequest),
-        plain(words.Count, pb.RedriveReply, messages="moved"),
-        "redrive",
+        COUNT,
         "Redrive",
         ("POST", f"{_OF_A_QUEUE}/redrive"),
     ),
@@ -173,8 +208,7 @@ ROWS = (
         "get_server_info",
         words.GetServerInfo,
         plain(words.GetServerInfo, pb.GetServerInfoRequest),
-        Form(pb.ServerInfo, administration.read_server, administration.fill_server),
-        "server_info",
+        SERVER_INFO,
         "GetServerInfo",
         ("GET", "/api/v1/server"),
     ),
@@ -182,7 +216,7 @@ ROWS = (
 
 BY_NAME = {row.name: row for row in ROWS}
 
-BY_KIND = {row.kind: row for row in ROWS}
+BY_KIND: dict[type, Row] = {row.kind: row for row in ROWS}
 
 BY_GRPC_PATH = {row.grpc_path: row for row in ROWS if row.rpc}
 

@@ -372,23 +372,11 @@ class PurgeRequest(_message.Message):
     queue: str
     def __init__(self, queue: _Optional[str] = ...) -> None: ...
 
-class PurgeReply(_message.Message):
-    __slots__ = ("purged",)
-    PURGED_FIELD_NUMBER: _ClassVar[int]
-    purged: int
-    def __init__(self, purged: _Optional[int] = ...) -> None: ...
-
 class DeleteQueueRequest(_message.Message):
     __slots__ = ("queue",)
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     queue: str
     def __init__(self, queue: _Optional[str] = ...) -> None: ...
-
-class DeleteQueueReply(_message.Message):
-    __slots__ = ("deleted",)
-    DELETED_FIELD_NUMBER: _ClassVar[int]
-    deleted: int
-    def __init__(self, deleted: _Optional[int] = ...) -> None: ...
 
 class PeekRequest(_message.Message):
     __slots__ = ("queue", "max_messages", "max_bytes")
@@ -410,11 +398,11 @@ class RedriveRequest(_message.Message):
     max_messages: int
     def __init__(self, queue: _Optional[str] = ..., target: _Optional[str] = ..., max_messages: _Optional[int] = ...) -> None: ...
 
-class RedriveReply(_message.Message):
-    __slots__ = ("moved",)
-    MOVED_FIELD_NUMBER: _ClassVar[int]
-    moved: int
-    def __init__(self, moved: _Optional[int] = ...) -> None: ...
+class Count(_message.Message):
+    __slots__ = ("messages",)
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    messages: int
+    def __init__(self, messages: _Optional[int] = ...) -> None: ...
 
 class GetServerInfoRequest(_message.Message):
     __slots__ = ()
@@ -478,7 +466,7 @@ class ClientFrame(_message.Message):
     def __init__(self, request_id: _Optional[int] = ..., publish: _Optional[_Union[PublishRequest, _Mapping]] = ..., pull: _Optional[_Union[PullRequest, _Mapping]] = ..., settle: _Optional[_Union[SettleRequest, _Mapping]] = ..., subscribe: _Optional[_Union[SubscribeRequest, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., unsubscribe: _Optional[_Union[Unsubscribe, _Mapping]] = ..., list_queues: _Optional[_Union[ListQueuesRequest, _Mapping]] = ..., get_queue: _Optional[_Union[GetQueueRequest, _Mapping]] = ..., set_policy: _Optional[_Union[SetPolicyRequest, _Mapping]] = ..., pause: _Optional[_Union[PauseRequest, _Mapping]] = ..., resume: _Optional[_Union[ResumeRequest, _Mapping]] = ..., purge: _Optional[_Union[PurgeRequest, _Mapping]] = ..., delete_queue: _Optional[_Union[DeleteQueueRequest, _Mapping]] = ..., peek: _Optional[_Union[PeekRequest, _Mapping]] = ..., redrive: _Optional[_Union[RedriveRequest, _Mapping]] = ..., get_server_info: _Optional[_Union[GetServerInfoRequest, _Mapping]] = ...) -> None: ...
 
 class ServerFrame(_message.Message):
-    __slots__ = ("request_id", "publish", "deliveries", "settle", "subscribe", "subscription_ended", "list_queues", "queue", "purge", "delete_queue", "redrive", "server_info", "error")
+    __slots__ = ("request_id", "publish", "deliveries", "settle", "subscribe", "subscription_ended", "list_queues", "queue", "count", "server_info", "error")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_FIELD_NUMBER: _ClassVar[int]
     DELIVERIES_FIELD_NUMBER: _ClassVar[int]
@@ -487,9 +475,7 @@ class ServerFrame(_message.Message):
     SUBSCRIPTION_ENDED_FIELD_NUMBER: _ClassVar[int]
     LIST_QUEUES_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
-    PURGE_FIELD_NUMBER: _ClassVar[int]
-    DELETE_QUEUE_FIELD_NUMBER: _ClassVar[int]
-    REDRIVE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
     SERVER_INFO_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     request_id: int
@@ -500,9 +486,7 @@ class ServerFrame(_message.Message):
     subscription_ended: SubscriptionEnded
     list_queues: ListQueuesReply
     queue: QueueInfo
-    purge: PurgeReply
-    delete_queue: DeleteQueueReply
-    redrive: RedriveReply
+    count: Count
     server_info: ServerInfo
     error: Error
-    def __init__(self, request_id: _Optional[int] = ..., publish: _Optional[_Union[PublishReply, _Mapping]] = ..., deliveries: _Optional[_Union[Deliveries, _Mapping]] = ..., settle: _Optional[_Union[SettleReply, _Mapping]] = ..., subscribe: _Optional[_Union[SubscribeReply, _Mapping]] = ..., subscription_ended: _Optional[_Union[SubscriptionEnded, _Mapping]] = ..., list_queues: _Optional[_Union[ListQueuesReply, _Mapping]] = ..., queue: _Optional[_Union[QueueInfo, _Mapping]] = ..., purge: _Optional[_Union[PurgeReply, _Mapping]] = ..., delete_queue: _Optional[_Union[DeleteQueueReply, _Mapping]] = ..., redrive: _Optional[_Union[RedriveReply, _Mapping]] = ..., server_info: _Optional[_Union[ServerInfo, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[int] = ..., publish: _Optional[_Union[PublishReply, _Mapping]] = ..., deliveries: _Optional[_Union[Deliveries, _Mapping]] = ..., settle: _Optional[_Union[SettleReply, _Mapping]] = ..., subscribe: _Optional[_Union[SubscribeReply, _Mapping]] = ..., subscription_ended: _Optional[_Union[SubscriptionEnded, _Mapping]] = ..., list_queues: _Optional[_Union[ListQueuesReply, _Mapping]] = ..., queue: _Optional[_Union[QueueInfo, _Mapping]] = ..., count: _Optional[_Union[Count, _Mapping]] = ..., server_info: _Optional[_Union[ServerInfo, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...

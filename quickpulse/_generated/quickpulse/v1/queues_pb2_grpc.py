@@ -78,12 +78,12 @@ class QueuesStub(object):
         self.Purge = channel.unary_unary(
                 '/quickpulse.v1.Queues/Purge',
                 request_serializer=quickpulse_dot_v1_dot_queues__pb2.PurgeRequest.SerializeToString,
-                response_deserializer=quickpulse_dot_v1_dot_queues__pb2.PurgeReply.FromString,
+                response_deserializer=quickpulse_dot_v1_dot_queues__pb2.Count.FromString,
                 _registered_method=True)
         self.DeleteQueue = channel.unary_unary(
                 '/quickpulse.v1.Queues/DeleteQueue',
                 request_serializer=quickpulse_dot_v1_dot_queues__pb2.DeleteQueueRequest.SerializeToString,
-                response_deserializer=quickpulse_dot_v1_dot_queues__pb2.DeleteQueueReply.FromString,
+                response_deserializer=quickpulse_dot_v1_dot_queues__pb2.Count.FromString,
                 _registered_method=True)
         self.Peek = channel.unary_unary(
                 '/quickpulse.v1.Queues/Peek',
@@ -93,7 +93,7 @@ class QueuesStub(object):
         self.Redrive = channel.unary_unary(
                 '/quickpulse.v1.Queues/Redrive',
                 request_serializer=quickpulse_dot_v1_dot_queues__pb2.RedriveRequest.SerializeToString,
-                response_deserializer=quickpulse_dot_v1_dot_queues__pb2.RedriveReply.FromString,
+                response_deserializer=quickpulse_dot_v1_dot_queues__pb2.Count.FromString,
                 _registered_method=True)
         self.GetServerInfo = channel.unary_unary(
                 '/quickpulse.v1.Queues/GetServerInfo',
@@ -241,12 +241,12 @@ def add_QueuesServicer_to_server(servicer, server):
             'Purge': grpc.unary_unary_rpc_method_handler(
                     servicer.Purge,
                     request_deserializer=quickpulse_dot_v1_dot_queues__pb2.PurgeRequest.FromString,
-                    response_serializer=quickpulse_dot_v1_dot_queues__pb2.PurgeReply.SerializeToString,
+                    response_serializer=quickpulse_dot_v1_dot_queues__pb2.Count.SerializeToString,
             ),
             'DeleteQueue': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteQueue,
                     request_deserializer=quickpulse_dot_v1_dot_queues__pb2.DeleteQueueRequest.FromString,
-                    response_serializer=quickpulse_dot_v1_dot_queues__pb2.DeleteQueueReply.SerializeToString,
+                    response_serializer=quickpulse_dot_v1_dot_queues__pb2.Count.SerializeToString,
             ),
             'Peek': grpc.unary_unary_rpc_method_handler(
                     servicer.Peek,
@@ -256,7 +256,7 @@ def add_QueuesServicer_to_server(servicer, server):
             'Redrive': grpc.unary_unary_rpc_method_handler(
                     servicer.Redrive,
                     request_deserializer=quickpulse_dot_v1_dot_queues__pb2.RedriveRequest.FromString,
-                    response_serializer=quickpulse_dot_v1_dot_queues__pb2.RedriveReply.SerializeToString,
+                    response_serializer=quickpulse_dot_v1_dot_queues__pb2.Count.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -512,7 +512,7 @@ class Queues(object):
             target,
             '/quickpulse.v1.Queues/Purge',
             quickpulse_dot_v1_dot_queues__pb2.PurgeRequest.SerializeToString,
-            quickpulse_dot_v1_dot_queues__pb2.PurgeReply.FromString,
+            quickpulse_dot_v1_dot_queues__pb2.Count.FromString,
             options,
             channel_credentials,
             insecure,
@@ -539,7 +539,7 @@ class Queues(object):
             target,
             '/quickpulse.v1.Queues/DeleteQueue',
             quickpulse_dot_v1_dot_queues__pb2.DeleteQueueRequest.SerializeToString,
-            quickpulse_dot_v1_dot_queues__pb2.DeleteQueueReply.FromString,
+            quickpulse_dot_v1_dot_queues__pb2.Count.FromString,
             options,
             channel_credentials,
             insecure,
@@ -593,7 +593,7 @@ class Queues(object):
             target,
             '/quickpulse.v1.Queues/Redrive',
             quickpulse_dot_v1_dot_queues__pb2.RedriveRequest.SerializeToString,
-            quickpulse_dot_v1_dot_queues__pb2.RedriveReply.FromString,
+            quickpulse_dot_v1_dot_queues__pb2.Count.FromString,
             options,
             channel_credentials,
             insecure,

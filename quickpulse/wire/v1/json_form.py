@@ -1,0 +1,141 @@
+"""The JSON form of v1's messages: protobuf's own, read more strictly, and bounded before it is parsed.
+
+Source: https://protobuf.dev/programming-guides/json/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+
+from quickpulse.errors import InvalidArgument, MalformedRequest
+from quickpulse.wire.v1.batches import as_texts
+
+MAX_DEPTH = 16
+"""Objects and arrays within each other; the contract's messages have less than half as many."""
+
+MAX_TEXT_CHARS = 300
+"""Of what is said about bad JSON, as it may quote it."""
+
+_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+
+
+def parse_json(message: Any, data: bytes) -> Any:
+    """The protobuf message of this class in a JSON text.
+
+    :raises MalformedRequest: it is no JSON in UTF-8, or nested too deep.
+    :raises InvalidArgument: it has a field that is not known, or a value of the wrong type.
+    """
+    return from_object(message, load_object(data))
+
+
+def load_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in a text.
+
+    :raises MalformedRequest: there is none.
+    """
+    if _is_deep(data):
+        raise MalformedRequest(f"JSON: brackets that do not match, or more than {MAX_DEPTH} within each other")
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and of numbers with thousands of digits
+        raise MalformedRequest(f"JSON: {error}"[:MAX_TEXT_CHARS]) from None
+    if not isinstance(value, dict):
+        raise MalformedRequest("JSON: what came is no object")
+    return value
+
+
+def from_object(message: Any, value: dict[str, Any]) -> Any:
+    """The protobuf message of this class that a JSON object stands for.
+
+    :raises InvalidArgument: it has a field that is not known, or a value of the wrong type.
+    """
+    _check_bytes(message.DESCRIPTOR, value, "")
+    try:
+        return ParseDict(value, message())
+    except (ParseError, ValueError, TypeError, AttributeError) as error:
+        # The first line says what and where; after it follows a list of all fields.
+        raise InvalidArgument(f"JSON: {str(error).partition(chr(10))[0]}"[:MAX_TEXT_CHARS]) from None
+
+
+def to_json(message: Any, texts: bool = False) -> bytes:
+    """The JSON form of a protobuf message, in UTF-8.
+
+    :param texts: write `texts` in place of `payloads`, where each is UTF-8. This changes the message.
+    """
+    if texts:
+        _use_texts(message)
+    value = MessageToDict(message, preserving_proto_field_name=True)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether brackets outside of strings are nested too deep or do not match; in time linear in the length."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
+    # An escape outside of a string is no JSON: the parser stops there, whatever is thought to follow.
+    outside = b"".join(re.sub(rb"\\.", b"", data, flags=re.DOTALL).split(b'"')[::2])
+    brackets = outside.translate(_TO_BRACKETS, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _check_bytes(descriptor: Any, value: Any, path: str) -> None:
+    """Look at what must be base64: the library would skip what is none."""
+    if not isinstance(value, dict):
+        return  # the library says so
+    for name, inner in value.items():
+        field = _fields_with_bytes(descriptor).get(name)
+        if field is None:
+            continue
+        where = f"{path}{field.name}"
+        for each in inner if isinstance(inner, list) else (inner,):
+            if field.message_type is not None:
+                _check_bytes(field.message_type, each, f"{where}.")
+            elif each is not None and not (isinstance(each, str) and _is_base64(each)):
+                raise InvalidArgument(f"{where}: what is there is no base64")
+
+
+@cache
+def _fields_with_bytes(descriptor: Any) -> dict[str, Any]:
+    """Those that are bytes or have some within, by both of their names. No message of the contract holds itself."""
+    return {
+        name: field
+        for field in descriptor.fields
+        if field.type == field.TYPE_BYTES or (field.message_type is not None and _fields_with_bytes(field.message_type))
+        for name in (field.name, field.json_name)
+    }
+
+
+def _is_base64(text: str) -> bool:
+    if _BASE64.fullmatch(text) is None:
+        return False
+    digits = len(text.rstrip("="))
+    return digits % 4 != 1 and (digits == len(text) or len(text) % 4 == 0)
+
+
+def _use_texts(message: Any) -> None:
+    for field, value in message.ListFields():
+        if field.name == "batch":
+            as_texts(value)
+        elif field.name == "deliveries":
+            as_texts(value.batch)
