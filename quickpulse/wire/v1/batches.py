@@ -64,7 +64,8 @@ def read_batch(message: Any) -> Batch:
 
 def fill_batch(batch: Batch, message: Any) -> None:
     """Write it, with payloads."""
-    message.payloads.extend(batch.payloads)
+    if batch.payloads:  # an empty column would be a byte or two
+        message.payloads.extend(batch.payloads)
     if batch.common is not None:
         fill_properties(batch.common, message.common)
     for index, properties in batch.properties.items():

@@ -99,25 +99,30 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _check_bytes(descriptor: Any, value: Any, path: str) -> None:
+def _check_bytes(descriptor: Any, value: dict[str, Any], path: str) -> None:
     """Look at what must be base64: the library would skip what is none."""
-    if not isinstance(value, dict):
-        return  # the library says so
+    fields = _fields_with_bytes(descriptor)
     for name, inner in value.items():
-        field = _fields_with_bytes(descriptor).get(name)
-        if field is None:
+        field = fields.get(name)
+        if field is None or inner is None:
             continue
         where = f"{path}{field.name}"
+        if field.message_type is not None:
+            if not isinstance(inner, dict):
+                raise InvalidArgument(f"{where}: what is there is no object")
+            _check_bytes(field.message_type, inner, f"{where}.")
+            continue
         for each in inner if isinstance(inner, list) else (inner,):
-            if field.message_type is not None:
-                _check_bytes(field.message_type, each, f"{where}.")
-            elif each is not None and not (isinstance(each, str) and _is_base64(each)):
+            if not (isinstance(each, str) and _is_base64(each)):
                 raise InvalidArgument(f"{where}: what is there is no base64")
 
 
 @cache
 def _fields_with_bytes(descriptor: Any) -> dict[str, Any]:
-    """Those that are bytes or have some within, by both of their names. No message of the contract holds itself."""
+    """Those that are bytes or have some within, by both of their names.
+
+    No message of the contract holds itself, and none that has bytes is repeated.
+    """
     return {
         name: field
         for field in descriptor.fields

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from contextlib import suppress
 from typing import Any
 
 from hypothesis import given, settings
@@ -157,7 +157,7 @@ class HostileTests(SynchronousTestCase):
         """In either form, on either side: a value, or an error of ours."""
         for encoding in ENCODINGS:
             read(data, encoding)
-            with suppress(InvalidArgument):
+            with contextlib.suppress(InvalidArgument):
                 read_reply(data, encoding)
 
     @given(st.data())

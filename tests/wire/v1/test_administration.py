@@ -1,0 +1,46 @@
+"""What an administrator asks, on the wire."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
+from quickpulse.errors import InvalidArgument
+from quickpulse.requests import Overflow, Peek, Policy
+from quickpulse.wire.v1.administration import fill_policy, read_peek, read_policy
+
+
+class PolicyTests(SynchronousTestCase):
+    """read_policy and fill_policy."""
+
+    def test_nothing_is_set(self) -> None:
+        """All as the server has it by default."""
+        self.assertEqual(read_policy(pb.Policy()), Policy())
+
+    def test_zero_is_a_value(self) -> None:
+        """Another one than nothing."""
+        policy = Policy(0, 0, None, 0, 0, "", None, 0, 0)
+        message = pb.Policy()
+        fill_policy(policy, message)
+        self.assertEqual(read_policy(pb.Policy.FromString(message.SerializeToString())), policy)
+
+    def test_no_delays_are_the_default(self) -> None:
+        """An empty column cannot be told from none."""
+        message = pb.Policy()
+        fill_policy(Policy(retry_delays_ms=[]), message)
+        self.assertIsNone(read_policy(message).retry_delays_ms)
+
+    def test_overflow(self) -> None:
+        """By its number; one that is not known is refused."""
+        self.assertIs(read_policy(pb.Policy(overflow=2)).overflow, Overflow.DROP_OLDEST)
+        error = self.assertRaises(InvalidArgument, read_policy, pb.Policy(overflow=3))
+        self.assertIn("overflow: 3", str(error))
+
+
+class PeekTests(SynchronousTestCase):
+    """read_peek."""
+
+    def test_one_message(self) -> None:
+        """Unless more are wanted."""
+        self.assertEqual(read_peek(pb.PeekRequest(queue="q")), Peek("q", 1))
+        self.assertEqual(read_peek(pb.PeekRequest(queue="q", max_messages=5)), Peek("q", 5))

@@ -1,0 +1,49 @@
+"""What publish, pull, settle and subscriptions are on the wire, where it is more than the same fields."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
+from quickpulse.errors import InvalidArgument
+from quickpulse.requests import Action, Delivery, Pull, Settle
+from quickpulse.wire.v1.messages import fill_settle, read_ended, read_pull, read_settle, read_subscribe
+
+
+class DefaultTests(SynchronousTestCase):
+    """What zero means."""
+
+    def test_pull(self) -> None:
+        """One message, leased."""
+        self.assertEqual(read_pull(pb.PullRequest(queues=["q"])), Pull(["q"], 1, delivery=Delivery.LEASED))
+
+    def test_an_action_is_never_guessed(self) -> None:
+        """A client that forgot it would lose messages."""
+        for action in (0, 6, -1):
+            error = self.assertRaises(InvalidArgument, read_settle, pb.SettleRequest(queue="q", action=action))
+            self.assertEqual(str(error), f"action: {action} is none of 1, 2, 3, 4, 5")
+
+    def test_a_delay_of_zero_is_one(self) -> None:
+        """At once, in place of the queue's policy."""
+        for delay_ms in (None, 0, 5):
+            message = pb.SettleRequest()
+            fill_settle(Settle("q", [], Action.NACK, delay_ms), message)
+            self.assertEqual(message.HasField("delay_ms"), delay_ms is not None)
+            self.assertEqual(read_settle(message).delay_ms, delay_ms)
+
+    def test_a_delivery_that_is_not_known(self) -> None:
+        """Neither in a pull nor in a subscription."""
+        for read, message in (
+            (read_pull, pb.PullRequest(delivery=3)),
+            (read_subscribe, pb.SubscribeRequest(credit_messages=1, delivery=3)),
+        ):
+            self.assertIn("delivery: 3", str(self.assertRaises(InvalidArgument, read, message)))
+
+    def test_a_subscription_without_credit(self) -> None:
+        """It would get nothing, and nobody means that."""
+        error = self.assertRaises(InvalidArgument, read_subscribe, pb.SubscribeRequest(queue="q"))
+        self.assertIn("credit_messages: 0", str(error))
+
+    def test_an_end_that_was_asked_for(self) -> None:
+        """It has no error."""
+        self.assertIsNone(read_ended(pb.SubscriptionEnded()).error)
