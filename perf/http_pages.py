@@ -38,10 +38,21 @@ async def read_counters(host: str, port: int) -> ServerCounters | None:
 
 
 async def _get(host: str, port: int, path: str) -> bytes | None:
-    """The whole answer, head and body; None where there is none."""
+    """The whole answer, head and body; None where there is none.
+
+    Not by asyncio.wait_for: before Python 3.12 that loses a cancellation which comes together with the answer, and the
+    end that was asked of the whole run with it.
+    """
+    exchange = asyncio.ensure_future(_exchange(host, port, path))
     try:
-        return await asyncio.wait_for(_exchange(host, port, path), ANSWER_SECONDS)
-    except (OSError, asyncio.TimeoutError):
+        await asyncio.wait([exchange], timeout=ANSWER_SECONDS)
+    finally:
+        exchange.cancel()
+    if not exchange.done() or exchange.cancelled():
+        return None
+    try:
+        return exchange.result()
+    except OSError:
         return None
 
 
