@@ -7,7 +7,6 @@ from typing import Any
 
 from quickpulse.requests import (
     Overflow,
-    Peek,
     Policy,
     QueueInfo,
     ServerInfo,
@@ -101,11 +100,6 @@ def fill_set_policy(request: SetPolicy, message: Any) -> None:
     """SetPolicyRequest."""
     message.queue = request.queue
     fill_policy(request.policy, message.policy)
-
-
-def read_peek(message: Any) -> Peek:
-    """PeekRequest; the rest of it is plain."""
-    return Peek(message.queue, message.max_messages or 1, message.max_bytes)
 
 
 def read_server(message: Any) -> ServerInfo:

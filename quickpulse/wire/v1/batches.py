@@ -50,16 +50,10 @@ def read_batch(message: Any) -> Batch:
     common = read_properties(message.common) if message.HasField("common") else None
     if not message.properties:
         return Batch(payloads, common)
-    properties = {}
-    for index, each in message.properties.items():
-        if index >= len(payloads):
-            raise InvalidArgument(
-                f"batch.properties: index {index} is not below the number of messages, {len(payloads)}"
-            )
-        own = read_properties(each)
-        if own is not None:
-            properties[index] = own
-    return Batch(payloads, common, properties)
+    if len(message.properties) > len(payloads):  # which of them is out of range is found where they are used
+        raise InvalidArgument(f"batch.properties: {len(message.properties)} of them, and {len(payloads)} messages")
+    properties = {index: read_properties(each) for index, each in message.properties.items()}
+    return Batch(payloads, common, {index: own for index, own in properties.items() if own is not None})
 
 
 def fill_batch(batch: Batch, message: Any) -> None:

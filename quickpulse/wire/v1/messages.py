@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from quickpulse.errors import InvalidArgument
 from quickpulse.requests import (
     Action,
     Delivery,
@@ -73,7 +72,7 @@ def read_pull(message: Any) -> Pull:
     """PullRequest."""
     return Pull(
         message.queues[:],
-        message.max_messages or 1,
+        message.max_messages,
         message.max_bytes,
         message.wait_ms,
         message.lease_ms,
@@ -129,8 +128,6 @@ def fill_settle_reply(reply: SettleReply, message: Any) -> None:
 
 def read_subscribe(message: Any) -> Subscribe:
     """SubscribeRequest."""
-    if not message.credit_messages:
-        raise InvalidArgument("credit_messages: 0 is not above 0")
     return Subscribe(
         message.queue,
         message.credit_messages,

@@ -191,7 +191,7 @@ ROWS = (
     Row(
         "peek",
         words.Peek,
-        Form(pb.PeekRequest, administration.read_peek, plain(words.Peek, pb.PeekRequest).fill),
+        plain(words.Peek, pb.PeekRequest),
         DELIVERIES,
         "Peek",
         ("POST", f"{_OF_A_QUEUE}/peek"),

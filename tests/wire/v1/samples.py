@@ -171,19 +171,17 @@ QUEUES = st.builds(
     st.dictionaries(TEXTS, U64, max_size=2),
 )
 
-AT_LEAST_ONE = st.integers(1, 2**32 - 1)
-
 ANY_REQUEST = st.one_of(
     st.builds(Publish, TEXTS, batches(), st.binary(max_size=6), st.booleans()),
-    st.builds(Pull, st.lists(TEXTS, max_size=3), AT_LEAST_ONE, U64, U64, U64, st.sampled_from(Delivery), st.booleans()),
+    st.builds(Pull, st.lists(TEXTS, max_size=3), U32, U64, U64, U64, st.sampled_from(Delivery), st.booleans()),
     st.builds(Settle, TEXTS, RANGES, st.sampled_from(Action), st.none() | U64, U64, TEXTS),
-    st.builds(Subscribe, TEXTS, AT_LEAST_ONE, U64, U64, st.sampled_from(Delivery), st.booleans(), st.booleans()),
+    st.builds(Subscribe, TEXTS, U32, U64, U64, st.sampled_from(Delivery), st.booleans(), st.booleans()),
     st.builds(Credit, U32, U32, U64),
     st.builds(Unsubscribe, U32),
     st.builds(ListQueues, TEXTS),
     st.builds(SetPolicy, TEXTS, POLICIES),
     st.builds(Pause, TEXTS, st.booleans()),
-    st.builds(Peek, TEXTS, AT_LEAST_ONE, U64),
+    st.builds(Peek, TEXTS, U32, U64),
     st.builds(Redrive, TEXTS, TEXTS, U64),
     st.sampled_from([GetServerInfo(), GetQueue("q"), Resume(""), Purge("q"), DeleteQueue("q")]),
 )

@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument
-from quickpulse.requests import Overflow, Peek, Policy
-from quickpulse.wire.v1.administration import fill_policy, read_peek, read_policy
+from quickpulse.requests import Overflow, Policy
+from quickpulse.wire.v1.administration import fill_policy, read_policy
 
 
 class PolicyTests(SynchronousTestCase):
@@ -35,12 +35,3 @@ class PolicyTests(SynchronousTestCase):
         self.assertIs(read_policy(pb.Policy(overflow=2)).overflow, Overflow.DROP_OLDEST)
         error = self.assertRaises(InvalidArgument, read_policy, pb.Policy(overflow=3))
         self.assertIn("overflow: 3", str(error))
-
-
-class PeekTests(SynchronousTestCase):
-    """read_peek."""
-
-    def test_one_message(self) -> None:
-        """Unless more are wanted."""
-        self.assertEqual(read_peek(pb.PeekRequest(queue="q")), Peek("q", 1))
-        self.assertEqual(read_peek(pb.PeekRequest(queue="q", max_messages=5)), Peek("q", 5))

@@ -75,7 +75,7 @@ class RequestTests(SynchronousTestCase):
     def test_further_queues_of_a_pull(self) -> None:
         """The path's is the first of them."""
         row = BY_NAME["pull"]
-        self.assertEqual(read_http(row, "a", {}, b'{"queues":["a","b"]}'), Pull(["a", "b"]))
+        self.assertEqual(read_http(row, "a", {}, b'{"queues":["a","b"]}'), Pull(["a", "b"], 0))
         for body in (b'{"queues":["b","a"]}', b'{"queues":"a"}', b'{"queues":{"a":1}}'):
             self.assertRaises(InvalidArgument, read_http, row, "a", {}, body)
 

@@ -14,8 +14,8 @@ class DefaultTests(SynchronousTestCase):
     """What zero means."""
 
     def test_pull(self) -> None:
-        """One message, leased."""
-        self.assertEqual(read_pull(pb.PullRequest(queues=["q"])), Pull(["q"], 1, delivery=Delivery.LEASED))
+        """Leased; what no messages mean is the broker's to say."""
+        self.assertEqual(read_pull(pb.PullRequest(queues=["q"])), Pull(["q"], 0, delivery=Delivery.LEASED))
 
     def test_an_action_is_never_guessed(self) -> None:
         """A client that forgot it would lose messages."""
@@ -35,14 +35,9 @@ class DefaultTests(SynchronousTestCase):
         """Neither in a pull nor in a subscription."""
         for read, message in (
             (read_pull, pb.PullRequest(delivery=3)),
-            (read_subscribe, pb.SubscribeRequest(credit_messages=1, delivery=3)),
+            (read_subscribe, pb.SubscribeRequest(delivery=3)),
         ):
             self.assertIn("delivery: 3", str(self.assertRaises(InvalidArgument, read, message)))
-
-    def test_a_subscription_without_credit(self) -> None:
-        """It would get nothing, and nobody means that."""
-        error = self.assertRaises(InvalidArgument, read_subscribe, pb.SubscribeRequest(queue="q"))
-        self.assertIn("credit_messages: 0", str(error))
 
     def test_an_end_that_was_asked_for(self) -> None:
         """It has no error."""
