@@ -1,0 +1,97 @@
+"""Which keys were published lately. Whether a message is stored for it is decided where it is published."""
+
+from __future__ import annotations
+
+from quickpulse.queues.agenda import FORGET, Agenda
+from quickpulse.requests import PublishReply
+
+MOST_KEYS = 100_000
+"""Of each kind in a queue; the oldest go first."""
+
+LEAST_SLEEP_MS = 1000
+"""Keys whose time is up are not found; to free their memory, once a second is often enough."""
+
+
+class Keys:
+    """The keys of one queue, of messages and of batches, each with the moment from which on it is remembered.
+
+    :ivar window_ms: how long a key is remembered.
+    """
+
+    __slots__ = ("_agenda", "_batches", "_is_scheduled", "_messages", "newest_at", "window_ms")
+
+    def __init__(self, agenda: Agenda) -> None:
+        self.window_ms = 0
+        self.newest_at: int | None = None
+        self._agenda = agenda
+        self._messages: dict[str, int] = {}
+        self._batches: dict[bytes, tuple[int, PublishReply]] = {}
+        self._is_scheduled = False
+
+    def __len__(self) -> int:
+        return len(self._messages) + len(self._batches)
+
+    def knows(self, key: str, now_ms: int) -> bool:
+        """Whether a message with this key was accepted within the window."""
+        at = self._messages.get(key)
+        return at is not None and now_ms < at + self.window_ms
+
+    def reply_to(self, key: bytes, now_ms: int) -> PublishReply | None:
+        """The reply to the batch with this key, if there was one within the window."""
+        at, reply = self._batches.get(key, (0, None))
+        return reply if now_ms < at + self.window_ms else None
+
+    def add(self, key: str, now_ms: int) -> None:
+        """A message with this key was accepted."""
+        if self.window_ms:
+            self._messages.pop(key, None)  # an old one is followed by a new one, behind the others
+            self._messages[key] = now_ms
+            if len(self._messages) > MOST_KEYS:
+                del self._messages[next(iter(self._messages))]
+            self._added(now_ms)
+
+    def add_batch(self, key: bytes, reply: PublishReply, now_ms: int) -> None:
+        """A batch with this key was accepted, at least a part of it."""
+        if self.window_ms:
+            self._batches.pop(key, None)
+            self._batches[key] = (now_ms, reply)
+            if len(self._batches) > MOST_KEYS:
+                del self._batches[next(iter(self._batches))]
+            self._added(now_ms)
+
+    def is_live(self, now_ms: int) -> bool:
+        """Whether any is still remembered."""
+        return self.newest_at is not None and now_ms < self.newest_at + self.window_ms
+
+    def clear(self) -> None:
+        """The queue is gone."""
+        self._messages.clear()
+        self._batches.clear()
+
+    def is_pending(self, moment: int) -> bool:
+        """Of the agenda."""
+        return bool(self._messages or self._batches)
+
+    def happen(self, moment: int) -> None:
+        """Drop the keys whose time is up."""
+        self._is_scheduled = False
+        messages, batches, window_ms = self._messages, self._batches, self.window_ms
+        while messages and messages[key := next(iter(messages))] + window_ms <= moment:
+            del messages[key]
+        while batches and batches[batch := next(iter(batches))][0] + window_ms <= moment:
+            del batches[batch]
+        if messages or batches:
+            self._schedule(moment)
+
+    def _added(self, now_ms: int) -> None:
+        self.newest_at = now_ms
+        if not self._is_scheduled:
+            self._schedule(now_ms)
+
+    def _schedule(self, now_ms: int) -> None:
+        oldest = min(
+            next(iter(self._messages.values()), now_ms),
+            next(iter(self._batches.values()), (now_ms,))[0],
+        )
+        self._is_scheduled = True
+        self._agenda.add(max(oldest + self.window_ms, now_ms + LEAST_SLEEP_MS), FORGET, 0, self)

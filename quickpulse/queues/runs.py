@@ -1,0 +1,199 @@
+"""Messages that stand together, as columns. What may be done with them is decided elsewhere.
+
+A message has no object of its own: it is a place in the columns of a run. What only some messages of a queue have (own
+properties, where a dead letter comes from) is kept beside, by sequence (`Extra`), so that a run can be cut anywhere.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+
+from quickpulse.messages import Message
+from quickpulse.requests import DeadLetter, Properties
+
+RUN_MESSAGES = 1024
+"""Most in one run: to cut off its head moves the rest, which is cheap up to here."""
+
+FRAME_BYTES = 8
+"""What a message takes of a frame beside its own bytes, so that many short ones stay within its bound, too."""
+
+
+class Extra:
+    """What one message has beside its payload and its run.
+
+    :param properties: its own, common ones included; None: as its run has them. A `Message` is one that v0 put in.
+    :param weight: bytes of the properties in force.
+    """
+
+    __slots__ = ("letter", "properties", "weight")
+
+    def __init__(self, properties: Properties | Message | None, weight: int, letter: DeadLetter | None = None) -> None:
+        self.properties = properties
+        self.weight = weight
+        self.letter = letter
+
+
+Extras = Mapping[int, Extra]
+"""By sequence."""
+
+
+def weight_of(properties: Properties) -> int:
+    """Bytes that properties count for: of all their texts."""
+    texts = (
+        properties.id,
+        properties.content_type,
+        properties.dedup_key,
+        properties.reply_to,
+        properties.correlation_id,
+    )
+    return sum(len(text.encode()) for text in texts if text) + sum(
+        len(name.encode()) + len(value.encode()) for name, value in properties.headers.items()
+    )
+
+
+def measured(payloads: Sequence[bytes], sequences: Sequence[int], weight: int, extras: Extras) -> int:
+    """Bytes of these messages: payloads and properties."""
+    size_bytes = sum(map(len, payloads))
+    if weight:
+        size_bytes += weight * len(payloads)
+    if extras:
+        size_bytes += sum(extras[each].weight - weight for each in sequences if each in extras)
+    return size_bytes
+
+
+def fitting(payloads: Sequence[bytes], sequences: Sequence[int], room: int, weight: int, extras: Extras) -> int:
+    """How many of these messages fit into a frame with so much room, from the first on."""
+    for index, (payload, sequence) in enumerate(zip(payloads, sequences, strict=True)):
+        extra = extras.get(sequence)
+        room -= len(payload) + (weight if extra is None else extra.weight) + FRAME_BYTES
+        if room < 0:
+            return index
+    return len(payloads)
+
+
+class Run:
+    """Messages of one queue in the order of their sequences, which have these things in common.
+
+    :param payloads: the messages.
+    :param sequences: of each; a range unless there are holes.
+    :param accepted: moments, in ms: of all, or of each.
+    :param size_bytes: payloads and properties, of all.
+    :param deliveries: how often each was delivered.
+    :param expires_at: when they are void unless they are leased; 0: never.
+    :param common: properties of each that has no own.
+    :param weight: bytes of `common`, for each.
+    """
+
+    __slots__ = (
+        "accepted",
+        "common",
+        "deliveries",
+        "expires_at",
+        "payloads",
+        "priority",
+        "sequences",
+        "size_bytes",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        payloads: list[bytes],
+        sequences: Sequence[int],
+        accepted: int | array[int],
+        size_bytes: int,
+        deliveries: int = 0,
+        priority: int = 0,
+        expires_at: int = 0,
+        common: Properties | None = None,
+        weight: int = 0,
+    ) -> None:
+        self.payloads = payloads
+        self.sequences = sequences
+        self.accepted = accepted
+        self.size_bytes = size_bytes
+        self.deliveries = deliveries
+        self.priority = priority
+        self.expires_at = expires_at
+        self.common = common
+        self.weight = weight
+
+    def like(self, payloads: list[bytes], sequences: Sequence[int], accepted: int | array[int], size_bytes: int) -> Run:
+        """A run of other messages that has the same in common."""
+        return Run(
+            payloads,
+            sequences,
+            accepted,
+            size_bytes,
+            self.deliveries,
+            self.priority,
+            self.expires_at,
+            self.common,
+            self.weight,
+        )
+
+    def moved(self) -> Run:
+        """All of it as another run; this one is empty from now on, wherever it is still listed."""
+        other = self.like(self.payloads, self.sequences, self.accepted, self.size_bytes)
+        self.payloads, self.sequences, self.size_bytes = [], (), 0
+        return other
+
+    def cut(self, count: int, extras: Extras) -> Run:
+        """The first `count` messages as a run of their own; they leave this one."""
+        if count >= len(self.payloads):
+            return self.moved()
+        head = self.slice(0, count, extras)
+        del self.payloads[:count]
+        self.sequences = self.sequences[count:]
+        if not isinstance(self.accepted, int):
+            self.accepted = self.accepted[count:]
+        self.size_bytes -= head.size_bytes
+        return head
+
+    def slice(self, start: int, stop: int, extras: Extras) -> Run:
+        """A copy of the messages from `start` to `stop`."""
+        payloads, sequences = self.payloads[start:stop], self.sequences[start:stop]
+        accepted = self.accepted if isinstance(self.accepted, int) else self.accepted[start:stop]
+        return self.like(payloads, sequences, accepted, measured(payloads, sequences, self.weight, extras))
+
+    def pick(self, indexes: Sequence[int], extras: Extras) -> Run:
+        """A copy of the messages at these indexes, at least one, in order."""
+        if len(indexes) == indexes[-1] - indexes[0] + 1:
+            return self.slice(indexes[0], indexes[-1] + 1, extras)
+        chosen = itemgetter(*indexes)
+        payloads, sequences = list(chosen(self.payloads)), list(chosen(self.sequences))
+        accepted = self.accepted if isinstance(self.accepted, int) else array("q", chosen(self.accepted))
+        return self.like(payloads, sequences, accepted, measured(payloads, sequences, self.weight, extras))
+
+    def can_take_on(self, other: Run) -> bool:
+        """Whether `other` goes on where this one ends, with all the same in common."""
+        sequences, others = self.sequences, other.sequences
+        return (
+            isinstance(sequences, range)
+            and isinstance(others, range)
+            and sequences.stop == others.start
+            and self.deliveries == other.deliveries
+            and self.priority == other.priority
+            and self.expires_at == other.expires_at
+            and self.common is other.common
+            and len(sequences) > 0
+        )
+
+    def take_on(self, other: Run) -> None:
+        """Add the messages of `other` behind these."""
+        mine, its = self.accepted, other.accepted
+        if not (isinstance(mine, int) and mine == its):
+            if isinstance(mine, int):
+                mine = self.accepted = array("q", (mine,)) * len(self.payloads)
+            if isinstance(its, int):
+                its = array("q", (its,)) * len(other.payloads)
+            mine.extend(its)
+        self.payloads += other.payloads
+        self.sequences = range(self.sequences[0], self.sequences[0] + len(self.payloads))
+        self.size_bytes += other.size_bytes
+
+    def accepted_each(self) -> Sequence[int]:
+        """When each was accepted."""
+        return (self.accepted,) * len(self.payloads) if isinstance(self.accepted, int) else self.accepted
