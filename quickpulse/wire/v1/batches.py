@@ -86,8 +86,12 @@ def read_deliveries(message: Any) -> Deliveries:
         message.delivery_counts[:] or None,
         message.enqueued_at_ms[:] or None,
         message.sequences[:] or None,
-        {index: DeadLetter(each.source, each.reason, each.deliveries) for index, each in message.dead_letters.items()},
+        _read_dead_letters(message.dead_letters) if message.dead_letters else {},
     )
+
+
+def _read_dead_letters(messages: Any) -> dict[int, DeadLetter]:
+    return {index: DeadLetter(each.source, each.reason, each.deliveries) for index, each in messages.items()}
 
 
 def fill_deliveries(deliveries: Deliveries, message: Any) -> None:
