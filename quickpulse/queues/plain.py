@@ -118,31 +118,25 @@ class PlainQueue:
 
     def exchange_many(self, messages: Sequence[Item]) -> list[Item]:
         """Put each message in and take the oldest for it; end before the first that a bound in bytes forbids."""
-        queue, usage, payloads, count = self._queue, self._usage, self._payloads, len(messages)
-        if queue.is_slow or not _BYTES.issuperset(map(type, messages)):
+        queue, payloads, count = self._queue, self._payloads, len(messages)
+        if queue.is_slow:
             return self._exchange(messages)
-        size_bytes = len(messages[0]) if count == 1 else sum(map(len, messages))
-        if (
-            (count != 1 and len(payloads) + queue.held + count > queue.capacity)
-            or queue.size_bytes + size_bytes > queue.capacity_bytes
-            or usage.used + size_bytes + count * MESSAGE_BYTES > usage.limit
-            or (self._seconds() >= self._lane.until and self._is_slow_now())
-        ):
-            return self._exchange(messages)
-        taken: list[Item]
-        if count == 1:  # one more than the capacity for a moment that nobody sees
-            payloads.append(messages[0])  # type: ignore[arg-type]
-            taken = [payloads.popleft()]
-            size_bytes -= len(taken[0])
-        else:
-            payloads.extend(messages)  # type: ignore[arg-type]
-            taken = list(starmap(payloads.popleft, repeat((), count)))
-            size_bytes -= sum(map(len, taken))
-        self._lane.stored += count
-        queue.counts.taken += count
-        queue.size_bytes += size_bytes
-        usage.used += size_bytes
-        return taken
+        if count == 1:  # over gRPC this is the hot path
+            message = messages[0]
+            if type(message) is not bytes or queue.size_bytes + len(message) > queue.capacity_bytes:
+                return self._exchange(messages)
+            usage = self._usage
+            if usage.used + len(message) > usage.limit or (self._seconds() >= self._lane.until and self._is_slow_now()):
+                return self._exchange(messages)
+            payloads.append(message)  # one more than the capacity for a moment that nobody sees
+            item = payloads.popleft()
+            size_bytes = len(message) - len(item)
+            self._lane.stored += 1
+            queue.counts.taken += 1
+            queue.size_bytes += size_bytes
+            usage.used += size_bytes
+            return [item]
+        return self._exchange_batch(messages)
 
     def statistics(self) -> QueueStatistics:
         """Depth, sizes, bounds and counts at this moment."""
@@ -158,6 +152,27 @@ class PlainQueue:
         )
 
     # ---- the long ways ----
+
+    def _exchange_batch(self, messages: Sequence[Item]) -> list[Item]:
+        queue, usage, payloads, count = self._queue, self._usage, self._payloads, len(messages)
+        if not _BYTES.issuperset(map(type, messages)):
+            return self._exchange(messages)
+        size_bytes = sum(map(len, messages))
+        if (
+            len(payloads) + queue.held + count > queue.capacity
+            or queue.size_bytes + size_bytes > queue.capacity_bytes
+            or usage.used + size_bytes + count * MESSAGE_BYTES > usage.limit
+            or (self._seconds() >= self._lane.until and self._is_slow_now())
+        ):
+            return self._exchange(messages)
+        payloads.extend(messages)  # type: ignore[arg-type]  # all are bytes
+        taken: list[Item] = list(starmap(payloads.popleft, repeat((), count)))
+        size_bytes -= sum(map(len, taken))
+        self._lane.stored += count
+        queue.counts.taken += count
+        queue.size_bytes += size_bytes
+        usage.used += size_bytes
+        return taken
 
     def _is_slow_now(self) -> bool:
         """It is a new millisecond: what was due happens. Whether the short way does not hold any more."""

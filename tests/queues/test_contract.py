@@ -10,7 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.memory import DefaultMetrics
+from quickpulse.queues.broker import Broker
 from quickpulse.queues.memory import MessageQueue
+from quickpulse.requests import Policy
 from tests.contract import ByteBoundContract, LateQueue
 
 
@@ -20,6 +22,24 @@ class MessageQueueTests(ByteBoundContract, SynchronousTestCase):
     def make_queue(self, capacity: int, capacity_bytes: int | None = None) -> Any:
         """A MessageQueue."""
         return MessageQueue(capacity, capacity_bytes)
+
+
+class PlainQueueTests(ByteBoundContract, SynchronousTestCase):
+    """A queue of the broker, as v0 uses it."""
+
+    def make_queue(self, capacity: int, capacity_bytes: int | None = None) -> Any:
+        """The broker's queue `default`."""
+        return Broker(defaults=Policy(capacity=capacity, capacity_bytes=capacity_bytes)).queue("default")
+
+
+class SlowPlainQueueTests(ByteBoundContract, SynchronousTestCase):
+    """The same while somebody watches it, which the short ways do not look at."""
+
+    def make_queue(self, capacity: int, capacity_bytes: int | None = None) -> Any:
+        """The broker's queue `default`, watched."""
+        broker = Broker(defaults=Policy(capacity=capacity, capacity_bytes=capacity_bytes))
+        broker.watch("default", lambda: None)
+        return broker.queue("default")
 
 
 class InstrumentedQueueTests(ByteBoundContract, SynchronousTestCase):
