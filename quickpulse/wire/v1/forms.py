@@ -77,7 +77,7 @@ def parsed(message: Any, data: bytes) -> Any:
     """
     try:
         return message.FromString(data)
-    except DecodeError:
+    except (DecodeError, ValueError):  # ValueError: the runtime in Python says so of text that is no UTF-8
         raise MalformedRequest(f"what came is no {message.DESCRIPTOR.full_name}") from None
 
 

@@ -229,6 +229,10 @@ class HostileTests(SynchronousTestCase):
         ):
             self.assert_error(read(data), 0, MalformedRequest)
 
+    def test_deep_protobuf(self) -> None:
+        """Groups within groups, of fields that nobody knows."""
+        self.assert_error(read(b"\xa3\x06" * 100_000 + b"\xa4\x06" * 100_000), 0, MalformedRequest)
+
     def test_values_that_do_not_fit(self) -> None:
         """A client hears of it before anything is sent."""
         for request in (Pull(["q"], -1), Pull(["q"], 1 << 32), GetQueue("\ud800"), Settle("q", [(-1, 2)])):
