@@ -64,8 +64,14 @@ def fill_publish_reply(reply: PublishReply, message: Any) -> None:
     """PublishReply."""
     _fill_ranges(reply.sequences, message.sequences)
     message.duplicates.extend(reply.duplicates)
+    error, written = None, None
     for rejection in reply.rejections:
-        fill_error(rejection.error, message.rejections.add(index=rejection.index).error)
+        part = message.rejections.add(index=rejection.index)
+        if rejection.error is error:  # as a full queue refuses the rest of a batch
+            part.error.CopyFrom(written)
+        else:
+            error, written = rejection.error, part.error
+            fill_error(error, written)
 
 
 def read_pull(message: Any) -> Pull:

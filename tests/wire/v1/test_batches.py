@@ -35,6 +35,12 @@ class BatchTests(SynchronousTestCase):
         error = self.assertRaises(InvalidArgument, read_batch, message)
         self.assertEqual(str(error), "batch.properties: 2 of them, and 1 messages")
 
+    def test_an_index_twice(self) -> None:
+        """The last one counts, as in protobuf every last one does."""
+        entries = b"\x1a\x07\x08\x00\x12\x03\x0a\x01a" + b"\x1a\x07\x08\x00\x12\x03\x0a\x01b"
+        message = pb.Batch.FromString(b"\x0a\x01x" + entries)
+        self.assertEqual(read_batch(message), Batch([b"x"], None, {0: Properties(id="b")}))
+
     def test_texts(self) -> None:
         """Their UTF-8."""
         self.assertEqual(read_batch(pb.Batch(texts=["ä", ""])), Batch(["ä".encode(), b""]))

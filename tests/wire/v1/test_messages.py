@@ -5,9 +5,32 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
-from quickpulse.errors import InvalidArgument
-from quickpulse.requests import Action, Delivery, Pull, Settle
-from quickpulse.wire.v1.messages import fill_settle, read_ended, read_pull, read_settle, read_subscribe
+from quickpulse.errors import InvalidArgument, QueueEmpty, QueueFull
+from quickpulse.requests import Action, Delivery, PublishReply, Pull, Rejection, Settle
+from quickpulse.wire.v1.messages import (
+    fill_publish_reply,
+    fill_settle,
+    read_ended,
+    read_pull,
+    read_settle,
+    read_subscribe,
+)
+
+
+class RejectionTests(SynchronousTestCase):
+    """The rejections of a PublishReply."""
+
+    def test_one_error_for_many(self) -> None:
+        """It is written for each, and others between."""
+        full, empty = QueueFull(), QueueEmpty()
+        message = pb.PublishReply()
+        rejections = [Rejection(index, error) for index, error in enumerate((full, full, empty, full, full))]
+        fill_publish_reply(PublishReply(rejections=rejections), message)
+        self.assertEqual(
+            [(each.index, each.error.reason) for each in message.rejections],
+            [(0, "QUEUE_FULL"), (1, "QUEUE_FULL"), (2, "QUEUE_EMPTY"), (3, "QUEUE_FULL"), (4, "QUEUE_FULL")],
+        )
+        self.assertEqual(message.rejections[1].error, message.rejections[0].error)
 
 
 class DefaultTests(SynchronousTestCase):
