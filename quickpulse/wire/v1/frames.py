@@ -6,7 +6,7 @@ cannot go on after it, its row in `ERRORS` has a close code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -75,7 +75,11 @@ def read_request(data: bytes, encoding: Encoding, max_bytes: int) -> tuple[int, 
 
 
 def write_reply(request_id: int, reply: Any, encoding: Encoding) -> bytes:
-    """The server's side: the frame with a reply of the vocabulary, or an error."""
+    """The server's side: the frame with a reply of the vocabulary, or an error.
+
+    :raises InvalidArgument: a field has a value that does not fit; the broker is wrong, not its client.
+    :raises TypeError: it is nothing that is sent to clients.
+    """
     frame = pb.ServerFrame(request_id=request_id)
     row = _reply_of(reply)
     row.form.fill_into(getattr(frame, row.field), reply)
@@ -110,7 +114,11 @@ def _reply_of(reply: Any) -> Reply:
     row = _REPLIES_BY_KIND.get(type(reply))
     if row is not None:
         return row
-    return ERROR if isinstance(reply, BaseException) else LIST_QUEUES
+    if isinstance(reply, BaseException):
+        return ERROR
+    if isinstance(reply, Sequence):
+        return LIST_QUEUES
+    raise TypeError(f"no frame has a {type(reply).__name__}")
 
 
 def _request_id_in(data: bytes) -> int:

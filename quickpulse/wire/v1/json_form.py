@@ -49,7 +49,7 @@ def load_object(data: bytes) -> dict[str, Any]:
         raise MalformedRequest(f"JSON: brackets that do not match, or more than {MAX_DEPTH} within each other")
     try:
         value = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and of numbers with thousands of digits
+    except ValueError as error:  # of JSON, of UTF-8, and of numbers with thousands of digits
         raise MalformedRequest(f"JSON: {error}"[:MAX_TEXT_CHARS]) from None
     if not isinstance(value, dict):
         raise MalformedRequest("JSON: what came is no object")
@@ -57,7 +57,7 @@ def load_object(data: bytes) -> dict[str, Any]:
 
 
 def from_object(message: Any, value: dict[str, Any]) -> Any:
-    """The protobuf message of this class that a JSON object stands for.
+    """The protobuf message of this class that a JSON object stands for, which is used up by it.
 
     :raises InvalidArgument: it has a field that is not known, or a value of the wrong type.
     """

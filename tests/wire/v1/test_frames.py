@@ -72,6 +72,12 @@ class RoundTripTests(SynchronousTestCase):
         """What lists queues may be any sequence."""
         self.assertEqual(read_reply(write_reply(1, (), BINARY), BINARY), (1, []))
 
+    def test_what_is_no_reply(self) -> None:
+        """It is a mistake of the server, not a frame."""
+        for thing in (None, 5, {}):
+            self.assertRaises(TypeError, write_reply, 1, thing, BINARY)
+        self.assertRaises(InvalidArgument, write_reply, 1, Count(-1), BINARY)
+
     def test_exceptions_of_others(self) -> None:
         """They are an internal error, and their text stays here."""
         _, error = read_reply(write_reply(1, KeyError("secret"), BINARY), BINARY)
