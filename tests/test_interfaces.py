@@ -10,6 +10,7 @@ from zope.interface.verify import verifyClass
 import quickpulse
 from quickpulse import interfaces
 from quickpulse.backends.foreign import DequeQueue, DuckQueue, StandardQueue
+from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.interfaces import (
     IBatchMetrics,
     IBroker,
@@ -37,7 +38,7 @@ PROVIDERS = {
     IBatchMetrics: (DefaultMetrics, PrometheusMetrics),
     IMetricsSource: (PrometheusMetrics,),
     ITraffic: (Traffic,),
-    IBroker: (),
+    IBroker: (MemoryBroker,),
     ISubscription: (Subscription,),
     ITransportService: (WsServer, GrpcUnaryServer, GrpcStreamServer, HttpServer),
 }

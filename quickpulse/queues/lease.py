@@ -51,6 +51,7 @@ class Lease:
     :ivar first: the receipt of the first.
     :ivar room: receipts that are kept for it.
     :ivar left: messages that are not settled.
+    :ivar holder: who may be gone before it has settled; None: nobody that is known.
     """
 
     __slots__ = (
@@ -60,14 +61,18 @@ class Lease:
         "_moved",
         "_passed",
         "first",
+        "holder",
         "left",
         "queue",
         "room",
         "run",
     )
 
-    def __init__(self, queue: NamedQueue, run: Run, first: int, room: int, deadline: int) -> None:
+    def __init__(
+        self, queue: NamedQueue, run: Run, first: int, room: int, deadline: int, holder: object = None
+    ) -> None:
         self.queue = queue
+        self.holder = holder
         self.run = run
         self.first = first
         self.room = room
@@ -87,10 +92,11 @@ class Lease:
 
     # ---- handing out ----
 
-    def can_take_on(self, run: Run, deadline: int) -> bool:
+    def can_take_on(self, run: Run, deadline: int, holder: object) -> bool:
         """Whether a pull's messages may share this block."""
         return (
-            len(self.run.payloads) + len(run.payloads) <= self.room
+            self.holder is holder
+            and len(self.run.payloads) + len(run.payloads) <= self.room
             and deadline >= self._deadline
             and self.run.can_take_on(run)
         )

@@ -23,27 +23,28 @@ class Leases:
     :param next_receipt: the first that is given out.
     """
 
-    __slots__ = ("_blocks", "_firsts", "_sweep_at", "next_receipt")
+    __slots__ = ("_blocks", "_firsts", "_held_by", "_sweep_at", "next_receipt")
 
     def __init__(self, next_receipt: int) -> None:
         self.next_receipt = next_receipt
         self._blocks: list[Lease] = []
         self._firsts: list[int] = []
+        self._held_by: dict[object, list[Lease]] = {}
         self._sweep_at = LEAST_SWEPT
 
-    def grant(self, queue: NamedQueue, pieces: Sequence[Run], deadline: int) -> int:
+    def grant(self, queue: NamedQueue, pieces: Sequence[Run], deadline: int, holder: object = None) -> int:
         """Lease what was taken until `deadline`; the receipt of the first message, the others follow."""
         first = self.next_receipt
         for run in pieces:
             queue.lease(run)
         if len(pieces) == 1 and len(pieces[0].payloads) <= SMALL_PULL:
             block = queue.open_lease
-            if block is not None and block.can_take_on(pieces[0], deadline):
+            if block is not None and block.can_take_on(pieces[0], deadline, holder):
                 return block.take_on(pieces[0], deadline)
-            queue.open_lease = self._add(queue, pieces[0], OPEN_RECEIPTS, deadline)
+            queue.open_lease = self._add(queue, pieces[0], OPEN_RECEIPTS, deadline, holder)
             return first
         for run in pieces:
-            self._add(queue, run, len(run.payloads), deadline)
+            self._add(queue, run, len(run.payloads), deadline, holder)
         return first
 
     def find(self, queue: NamedQueue, first: int, last: int, unknown: Unknown) -> Iterator[tuple[Lease, int, int]]:
@@ -64,6 +65,17 @@ class Leases:
                 first = stop
         unknown.add(first, last)
 
+    def give_back(self, holder: object, now_ms: int) -> None:
+        """A holder is gone: what it holds goes back at once, and counts as delivered."""
+        for block in self._held_by.pop(holder, ()):
+            queue = block.queue
+            if queue.open_lease is block:
+                queue.open_lease = None
+            run = block.take_out(0, len(block.run.payloads), Unknown()) if block.left else None
+            if run is not None:
+                queue.counts.released += len(run.payloads)
+                queue.fail(run, 0, now_ms)
+
     def forget(self, queue: NamedQueue) -> None:
         """A queue is gone, and all that was leased of it."""
         for block in self._blocks:
@@ -72,8 +84,10 @@ class Leases:
         queue.open_lease = None
         self._sweep()
 
-    def _add(self, queue: NamedQueue, run: Run, room: int, deadline: int) -> Lease:
-        block = Lease(queue, run, self.next_receipt, room, deadline)
+    def _add(self, queue: NamedQueue, run: Run, room: int, deadline: int, holder: object) -> Lease:
+        block = Lease(queue, run, self.next_receipt, room, deadline, holder)
+        if holder is not None:
+            self._held_by.setdefault(holder, []).append(block)
         self._blocks.append(block)
         self._firsts.append(self.next_receipt)
         self.next_receipt += room
@@ -87,4 +101,10 @@ class Leases:
             block for block in self._blocks if block.left or block.queue.open_lease is block or block is last
         ]
         self._firsts = [block.first for block in self._blocks]
+        for holder, blocks in list(self._held_by.items()):
+            kept = [block for block in blocks if block.left or block.queue.open_lease is block or block is last]
+            if kept:
+                self._held_by[holder] = kept
+            else:
+                del self._held_by[holder]
         self._sweep_at = 2 * len(self._blocks) + LEAST_SWEPT

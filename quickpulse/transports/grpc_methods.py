@@ -56,10 +56,12 @@ class UnaryMethod:
 
     :param handle: `(message, context) -> message`, or a Deferred of it, which is cancelled when the caller goes away.
         An `RpcError`, raised or in the Deferred, is the call's status.
+    :param max_bytes: of a message; None: as of a v0 payload.
     """
 
-    def __init__(self, handle: Callable[[bytes, CallContext], Any]) -> None:
+    def __init__(self, handle: Callable[[bytes, CallContext], Any], max_bytes: int | None = None) -> None:
         self.handle = handle
+        self.max_bytes = max_bytes
 
 
 class StreamCall(CallContext, Protocol):
@@ -69,6 +71,12 @@ class StreamCall(CallContext, Protocol):
         """Send framed messages.
 
         :param handed_out: how many of them were taken out of the queue, and are lost if the call ends before them.
+        """
+
+    def push(self, framed: bytes, handed_out: int = 0) -> None:
+        """Send framed messages that nobody asked for just now, and write them; `hold` says when it is too much.
+
+        :param handed_out: as in `send`.
         """
 
     def close(self, error: RpcError | None = None) -> None:
@@ -88,6 +96,16 @@ class StreamHandler(Protocol):
         """The call is over without the handler having closed it."""
 
 
+class PushingHandler(StreamHandler, Protocol):
+    """One that also sends what no message of the peer's asks for at that moment."""
+
+    def hold(self) -> None:
+        """The peer does not read as fast as it is pushed to: push nothing."""
+
+    def release(self) -> None:
+        """It has read."""
+
+
 class StreamMethod:
     """A streaming method.
 
@@ -95,6 +113,7 @@ class StreamMethod:
     :param parse: what the handler gets for messages; as they are where it is not given.
     :param parse_bodies: the same for DATA frames that may each be one framed message, with None for one that is not.
         Not needed; a short cut for short messages.
+    :param max_bytes: of a message; None: as of a v0 payload.
     """
 
     def __init__(
@@ -102,7 +121,9 @@ class StreamMethod:
         make_handler: Callable[[StreamCall], StreamHandler],
         parse: Callable[[list[bytes]], list[Any]] = list,
         parse_bodies: Callable[[list[bytes]], list[Any]] | None = None,
+        max_bytes: int | None = None,
     ) -> None:
+        self.max_bytes = max_bytes
         self.make_handler = make_handler
         self.parse = parse
         self.parse_bodies = parse_bodies

@@ -43,7 +43,8 @@ class OpenCall:
         self.serving = serving
         self.stream = stream
         self.call = call
-        self.reader = MessageReader(serving.settings.max_message_bytes, call.is_compressed)
+        most_bytes = getattr(call.method, "max_bytes", None) or serving.settings.max_message_bytes
+        self.reader = MessageReader(most_bytes, call.is_compressed)
         self.is_over = False
         self._accounted = 0
         self._deadline: IDelayedCall | None = None
@@ -258,7 +259,7 @@ class StreamingCall(OpenCall):
         self._unsent = 0  # such messages that wait for the peer's window
         self._has_head = False
         self._has_ended = False
-        self._is_waiting = self._is_going_on = False
+        self._is_waiting = self._is_going_on = self._is_pushing_held = False
         self._last_error: RpcError | None = None  # ends the call when its handler is done
         self._waiting: list[Any] = []  # parsed messages
         self._waiting_bytes = 0
@@ -319,6 +320,14 @@ class StreamingCall(OpenCall):
             self._unsent += handed_out
         elif handed_out:
             self.serving.handed.add_to(self.under_way, handed_out)
+
+    def push(self, framed: bytes, handed_out: int = 0) -> None:
+        """Send what no message asked for, and write it; the handler, a PushingHandler, hears when it is too much."""
+        self.send(framed, handed_out)
+        self.serving.flush()
+        if self._is_full and not self._is_pushing_held and not self.is_over:
+            self._is_pushing_held = True
+            self._handler.hold()  # type: ignore[attr-defined]
 
     def over(self) -> None:
         """Keep nothing."""
@@ -382,6 +391,9 @@ class StreamingCall(OpenCall):
             self._slice = next_slice(self._slice, len(part), self.serving.handed_out_bytes - before)
         self._is_going_on = False
         self.account()
+        if self._is_pushing_held and not self._is_full and not self.is_over:
+            self._is_pushing_held = False
+            self._handler.release()  # type: ignore[attr-defined]
         if self._waiting and not self.is_over:
             self.serving.http2.hold(self.stream)
         elif self.stream.is_held:

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from quickpulse.errors import InvalidArgument, QueueUnavailable, QuickPulseError, TooManyRequests
 from quickpulse.requests import Credit, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
+from quickpulse.wire.v1.table import BY_KIND
 
 _log = Logger()
 
@@ -34,13 +35,11 @@ class Session:
     """The requests of one connection.
 
     :param broker: the IBroker.
-    :param methods: type of a request to the name of the broker's method that serves it.
     :param send: `(request_id, reply or error)`: write a frame.
     """
 
-    def __init__(self, broker: Any, methods: dict[type, str], send: Callable[[int, Any], None]) -> None:
+    def __init__(self, broker: Any, send: Callable[[int, Any], None]) -> None:
         self._broker = broker
-        self._methods = methods
         self._send = send
         self._open: dict[int, Deferred[Any]] = {}
         self._subscriptions: dict[int, Any] = {}
@@ -77,6 +76,11 @@ class Session:
         for subscription in list(self._subscriptions.values()):
             subscription.release()
 
+    def unsubscribe_all(self) -> None:
+        """Push nothing more; each subscription's end is told."""
+        for subscription in list(self._subscriptions.values()):
+            subscription.end()
+
     @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for a reply; subscriptions do not count."""
@@ -93,7 +97,7 @@ class Session:
 
     def _ask(self, request_id: int, request: Any) -> None:
         try:
-            reply = getattr(self._broker, self._methods[type(request)])(request)
+            reply = getattr(self._broker, BY_KIND[type(request)].name)(request)
         except Exception:
             self._send(request_id, as_error(Failure()))
             return

@@ -31,8 +31,6 @@ from quickpulse.requests import (
 )
 from quickpulse.transports.v1_session import MOST_OPEN, Session
 
-METHODS = {Publish: "publish", Pull: "pull", GetQueue: "get_queue"}
-
 PUBLISH = Publish("q", Batch((b"x",)))
 
 PUBLISHED = PublishReply(((1, 1),))
@@ -117,7 +115,7 @@ class SessionTests(SynchronousTestCase):
         """Nothing was asked yet."""
         self.broker = FakeBroker()
         self.sent: list[tuple[int, Any]] = []
-        self.session = Session(self.broker, METHODS, lambda request_id, reply: self.sent.append((request_id, reply)))
+        self.session = Session(self.broker, lambda request_id, reply: self.sent.append((request_id, reply)))
 
     def errors(self) -> list[tuple[int, str]]:
         """The codes of the errors that were sent."""
@@ -221,6 +219,15 @@ class SessionTests(SynchronousTestCase):
         self.session.request(2, Subscribe("q", 1))
         self.session.release()
         self.assertEqual([it.calls for it in self.broker.subscriptions], [["hold", "release"]] * 2)
+
+    def test_nothing_more_is_wanted(self) -> None:
+        """Each subscription's end is told; what waits is still answered."""
+        self.session.request(1, Pull(("q",)))
+        self.session.request(2, Subscribe("q", 1))
+        self.session.unsubscribe_all()
+        self.assertEqual(self.sent[-1], (2, SubscriptionEnded()))
+        self.broker.pulls[0].callback(DELIVERIES)
+        self.assertEqual(self.sent[-1], (1, DELIVERIES))
 
     def test_the_connection_ends(self) -> None:
         """What waits is cancelled, what is pushed ends, and nothing is sent any more."""

@@ -5,6 +5,7 @@ Source: the gRPC project's PROTOCOL-HTTP2 ("Responses") and statuscodes document
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from quickpulse.wire.http2.answers import Answer
@@ -38,12 +39,14 @@ class RpcError(Exception):
 
     :param status: any but OK.
     :param message: for people, any text.
+    :param fields: further trailers, names in lower case, values of printable ASCII.
     """
 
-    def __init__(self, status: Status, message: str) -> None:
+    def __init__(self, status: Status, message: str, fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.fields = fields
 
 
 _STATUS_200 = b"\x88"  # indexed in HPACK's static table
@@ -69,9 +72,9 @@ def percent_encoded(message: str) -> bytes:
 
 def trailers(error: RpcError) -> bytes:
     """The block that ends a call with an error after its answer has begun."""
-    return literal(b"grpc-status", b"%d" % error.status) + literal(
-        b"grpc-message", percent_encoded(error.message[:MAX_MESSAGE_CHARS])
-    )
+    message = percent_encoded(error.message[:MAX_MESSAGE_CHARS])
+    block = literal(b"grpc-status", b"%d" % error.status) + literal(b"grpc-message", message)
+    return block + b"".join(literal(name, value) for name, value in error.fields)
 
 
 def only_trailers(error: RpcError) -> Answer:
