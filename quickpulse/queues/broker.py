@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from quickpulse.errors import InvalidArgument
 from quickpulse.queues import describing, redriving
@@ -138,6 +139,11 @@ class Broker:
             self._wake()
         return reply
 
+    def give_back(self, holder: object, now_ms: int) -> None:
+        """A holder of leases is gone: what it holds goes back at once, and counts as delivered."""
+        self._leases.give_back(holder, self._advance(now_ms))
+        self._wake()
+
     def peek(self, request: Peek, now_ms: int) -> Deliveries:
         """The next messages, as they are: how often each was delivered so far, when it was accepted, its sequence."""
         now_ms = self._advance(now_ms)
@@ -194,7 +200,9 @@ class Broker:
         queue = self._directory.get(request.queue)
         removed = self._directory.remove(queue)
         if queue.watchers:
-            self._directory.open(queue.name, now_ms).watchers = queue.watchers
+            successor = self._directory.make(queue.name, now_ms)
+            successor.watchers = queue.watchers
+            successor.review()
         return Count(removed)
 
     def get_server_info(self, request: GetServerInfo, now_ms: int) -> ServerInfo:
@@ -239,8 +247,7 @@ class Broker:
 
         :param seconds: since 1970.
         """
-        queue = self._directory.open(name, self._advance(int(seconds() * 1000)))
-        return PlainQueue(queue, seconds, self._advance, self._wake)
+        return PlainQueue(partial(self._directory.open, name), seconds, self._advance, self._wake)
 
     # ---- what the requests share ----
 
@@ -276,7 +283,7 @@ class Broker:
             return deliveries
         lease_ms: int = request.lease_ms or queue.policy.lease_ms  # type: ignore[assignment]
         lease_ms = min(lease_ms, LONGEST_LEASE_MS)
-        first_receipt = self._leases.grant(queue, pieces, now_ms + lease_ms)
+        first_receipt = self._leases.grant(queue, pieces, now_ms + lease_ms, request.holder)
         return deliver(queue, pieces, counts, first_receipt, lease_ms, request.with_enqueued_at)
 
     def _set_pause(self, name: str, is_paused: bool, is_publish_paused: bool, now_ms: int) -> QueueInfo:

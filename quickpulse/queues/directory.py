@@ -50,7 +50,7 @@ class Directory:
             require_name(name)
             if len(self.queues) >= self.limits.max_queues and name != DEFAULT_QUEUE:
                 raise TooManyQueues(self.limits.max_queues)
-            queue = self._make(name, now_ms)
+            queue = self.make(name, now_ms)
         return queue
 
     def remove(self, queue: NamedQueue) -> int:
@@ -71,7 +71,9 @@ class Directory:
     def dead_letter_queue(self, queue: NamedQueue, now_ms: int) -> NamedQueue:
         """Where its dead letters go, made on need: also where it is one queue too many, for nothing is lost."""
         name = queue.policy.dead_letter_queue or dead_name(queue.name)
-        target = self.queues.get(name) or self._make(name, now_ms)
+        target = self.queues.get(name)
+        if target is None:
+            target = self.make(name, now_ms)
         target.is_dead_letters = True
         return target
 
@@ -102,7 +104,8 @@ class Directory:
         for queue in self.queues.values():
             queue.apply(over(defaults, queue.own_policy))
 
-    def _make(self, name: str, now_ms: int) -> NamedQueue:
+    def make(self, name: str, now_ms: int) -> NamedQueue:
+        """A new queue, whatever the limit."""
         queue = NamedQueue(name, self.defaults, self.agenda, self.usage, self.woken, self.bury)
         queue.touched = now_ms
         self.queues[name] = queue

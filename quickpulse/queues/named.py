@@ -125,10 +125,9 @@ class NamedQueue:
 
     def review(self) -> None:
         """Look again whether v0's short ways hold."""
-        if not self.ready.in_runs:
-            self.ready.priorities.clear()
         self.is_slow = bool(
-            self.ready.in_runs
+            self.is_gone
+            or self.ready.in_runs
             or self.lane.gaps
             or self.extras
             or self.watchers

@@ -29,22 +29,32 @@ _BYTES = frozenset({bytes})
 class PlainQueue:
     """One queue; belongs to the broker's thread.
 
+    :param open_queue: given the time in ms, the queue, made on need.
     :param seconds: since 1970.
     :param advance: given the time in ms, lets happen what is due.
     :param wake: tells those who wait.
     """
 
-    __slots__ = ("_advance", "_lane", "_payloads", "_queue", "_seconds", "_usage", "_wake")
+    __slots__ = ("_advance", "_lane", "_open", "_payloads", "_queue", "_seconds", "_usage", "_wake")
 
     def __init__(
-        self, queue: NamedQueue, seconds: Callable[[], float], advance: Callable[[int], int], wake: Callable[[], None]
+        self,
+        open_queue: Callable[[int], NamedQueue],
+        seconds: Callable[[], float],
+        advance: Callable[[int], int],
+        wake: Callable[[], None],
     ) -> None:
-        self._queue = queue
-        self._lane = queue.lane
-        self._payloads = queue.lane.payloads
+        self._open = open_queue
+        self._bind(open_queue(advance(int(seconds() * 1000))))
         self._seconds = seconds
         self._advance = advance
         self._wake = wake
+
+    def _bind(self, queue: NamedQueue) -> None:
+        """Work on this queue; to be done again when it was deleted, or forgotten, and is made anew."""
+        self._queue = queue
+        self._lane = queue.lane
+        self._payloads = queue.lane.payloads
         self._usage = queue.usage
 
     @property
@@ -185,13 +195,17 @@ class PlainQueue:
         return False
 
     def _now(self) -> int:
+        """Let happen what is due."""
         now_ms = self._advance(int(self._seconds() * 1000))
         self._wake()
+        if self._queue.is_gone:
+            self._bind(self._open(now_ms))
         return now_ms
 
     def _put(self, messages: Sequence[Item]) -> int:
         require_items(messages)
-        queue, now_ms, count = self._queue, self._now(), 0
+        now_ms, count = self._now(), 0
+        queue = self._queue
         if not queue.is_publish_paused:
             count = self._fitting(messages)
             self._store(messages[:count], now_ms)
@@ -230,8 +244,9 @@ class PlainQueue:
             queue.store([payload_of(message) for message in messages], sum(map(len, messages)), now_ms)
 
     def _take(self, count: int) -> list[Item]:
+        now_ms = self._now()
         queue = self._queue
-        queue.touched = self._now()
+        queue.touched = now_ms
         taken: list[Item] = []
         if queue.is_paused:
             return taken
@@ -243,13 +258,16 @@ class PlainQueue:
                     if extra is not None and isinstance(extra.properties, Message):
                         taken[place] = extra.properties
             queue.counts.taken += len(run.payloads)
+            if run.deliveries:
+                queue.counts.redelivered += len(run.payloads)
             queue.gone(run.sequences, run.size_bytes)
         queue.review()
         return taken
 
     def _exchange(self, messages: Sequence[Item]) -> list[Item]:
         require_items(messages)
-        queue, now_ms = self._queue, self._now()
+        now_ms = self._now()
+        queue = self._queue
         taken: list[Item] = []
         for message in messages:
             if queue.is_paused or queue.is_publish_paused or not self._exchange_fits(message):

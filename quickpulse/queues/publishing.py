@@ -239,11 +239,15 @@ class _Admission:
             bisect_right(sizes, queue.capacity_bytes - queue.size_bytes),
             bisect_right(taken, usage.limit - usage.used),
         )
-        self._refuse(candidates[count:])
+        refused = candidates[count:]
+        if refused:
+            self._refuse(refused, sizes[count - 1] + self._size(refused[0]) if count else sizes[0], count + 1)
         self._store(candidates[:count])
 
     def _admit_all(self, candidates: Sequence[int]) -> None:
         """All or none."""
+        if not candidates:
+            return
         queue, size_bytes = self.queue, sum(map(self._size, candidates))
         is_dropping = queue.policy.overflow is Overflow.DROP_OLDEST
         if not self.errors and (could_fit if is_dropping else fits)(queue, len(candidates), size_bytes):
@@ -254,10 +258,12 @@ class _Admission:
             rejected = BatchRejected()
             self.errors.update((index, rejected) for index in candidates)
         else:
-            self._refuse(candidates)
+            self._refuse(candidates, size_bytes, len(candidates))
 
     def _admit_dropping(self, candidates: Sequence[int]) -> None:
         """Each, as long as there are ready ones to be dropped for it."""
+        if not candidates:
+            return
         queue, size_bytes = self.queue, sum(map(self._size, candidates))
         if could_fit(queue, len(candidates), size_bytes):
             while not fits(queue, len(candidates), size_bytes):
@@ -266,18 +272,20 @@ class _Admission:
             return
         for place, index in enumerate(candidates):
             if not could_fit(queue, 1, self._size(index)):
-                self._refuse(candidates[place:])
+                self._refuse(candidates[place:], self._size(index), 1)
                 return
             while not fits(queue, 1, self._size(index)):
                 queue.drop_oldest()
             self._store((index,))
 
-    def _refuse(self, indexes: Sequence[int]) -> None:
-        """The bound that the first of them would break is the reason for all."""
-        if not indexes:
-            return
-        queue, size_bytes = self.queue, self._size(indexes[0])
-        is_full = len(queue) + 1 > queue.capacity or queue.size_bytes + size_bytes > queue.capacity_bytes
+    def _refuse(self, indexes: Sequence[int], size_bytes: int, count: int) -> None:
+        """These do not fit, because so much together is too much for the queue, or for the server."""
+        queue = self.queue
+        if queue.policy.overflow is Overflow.DROP_OLDEST:
+            held, held_bytes = queue.held, queue.held_bytes
+        else:
+            held, held_bytes = len(queue), queue.size_bytes
+        is_full = held + count > queue.capacity or held_bytes + size_bytes > queue.capacity_bytes
         error = QueueFull() if is_full else ServerFull()
         self.errors.update((index, error) for index in indexes)
 

@@ -26,13 +26,16 @@ def redrive(directory: Directory, request: Redrive, now_ms: int) -> int:
         directory.open(request.target, now_ms)
     left = request.max_messages or len(queue.ready)
     moved = 0
+    full: set[str] = set()  # targets that had no room for one: what comes after it stays, too
     kept: list[Run] = []
     while moved < left and queue.ready:
         for piece in queue.take(min(left - moved, RUN_MESSAGES), 1 << 62):
             for part, source, ttl_ms in _parts(queue, piece):
-                count = _move(directory, queue, part, request.target or source, ttl_ms, now_ms)
+                name = request.target or source
+                count = 0 if name in full else _move(directory, queue, part, name, ttl_ms, now_ms)
                 moved += count
                 if count < len(part.payloads):
+                    full.add(name)
                     kept.append(part.slice(count, len(part.payloads), queue.extras))
     for run in kept:
         queue.make_ready(run)
