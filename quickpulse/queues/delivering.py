@@ -12,12 +12,14 @@ from quickpulse.requests import Batch, DeadLetter, Deliveries, Properties
 
 def batch_of(queue: NamedQueue, pieces: Sequence[Run]) -> tuple[Batch, dict[int, DeadLetter]]:
     """Messages with their properties, and which of them are dead letters. The lists are the reply's own."""
-    payloads = list(pieces[0].payloads)
-    for piece in pieces[1:]:
-        payloads += piece.payloads
+    payloads = pieces[0].payloads[:]
     common = pieces[0].common
     own: dict[int, Properties] = {}
     letters: dict[int, DeadLetter] = {}
+    if len(pieces) == 1 and not queue.extras:
+        return Batch(payloads, common, own), letters
+    for piece in pieces[1:]:
+        payloads += piece.payloads
     if any(piece.common is not common for piece in pieces):
         common, index = None, 0
         for piece in pieces:
@@ -54,7 +56,7 @@ def deliver(
     """
     batch, letters = batch_of(queue, pieces)
     delivery_counts = None
-    if any(count != 1 for count in counts):
+    if counts.count(1) != len(counts):
         delivery_counts = [
             count for count, piece in zip(counts, pieces, strict=True) for _ in range(len(piece.payloads))
         ]

@@ -180,6 +180,11 @@ class Lease:
         agenda.add(deadline, LEASE_END, self.first + held[0], Part(self, held))
         return len(held)
 
+    def end(self) -> None:
+        """Its queue is gone, and with it all that is held."""
+        self.left = 0
+        self.run = NOTHING
+
     # ---- the agenda ----
 
     def is_pending(self, moment: int) -> bool:

@@ -80,7 +80,7 @@ class Leases:
         """A queue is gone, and all that was leased of it."""
         for block in self._blocks:
             if block.queue is queue:
-                block.left = 0
+                block.end()
         queue.open_lease = None
         self._sweep()
 

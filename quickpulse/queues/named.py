@@ -208,10 +208,6 @@ class NamedQueue:
 
     # ---- out ----
 
-    def take(self, count: int, room: int) -> list[Run]:
-        """Take the first ready messages. They still count, until `lease` or `gone` is told of them."""
-        return self.ready.take(count, room, self.extras)
-
     def lease(self, run: Run) -> None:
         """A run that was taken is leased: counted as delivered once more."""
         count = len(run.payloads)

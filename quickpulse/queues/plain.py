@@ -250,7 +250,7 @@ class PlainQueue:
         taken: list[Item] = []
         if queue.is_paused:
             return taken
-        for run in queue.take(count, UNBOUNDED):
+        for run in queue.ready.take(count, UNBOUNDED, queue.extras):
             taken += run.payloads
             if queue.extras:
                 for place, sequence in enumerate(run.sequences, len(taken) - len(run.payloads)):

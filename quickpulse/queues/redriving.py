@@ -29,7 +29,7 @@ def redrive(directory: Directory, request: Redrive, now_ms: int) -> int:
     full: set[str] = set()  # targets that had no room for one: what comes after it stays, too
     kept: list[Run] = []
     while moved < left and queue.ready:
-        for piece in queue.take(min(left - moved, RUN_MESSAGES), 1 << 62):
+        for piece in queue.ready.take(min(left - moved, RUN_MESSAGES), 1 << 62, queue.extras):
             for part, source, ttl_ms in _parts(queue, piece):
                 name = request.target or source
                 count = 0 if name in full else _move(directory, queue, part, name, ttl_ms, now_ms)

@@ -24,10 +24,12 @@ def require_settle(request: Settle) -> None:
         if not 1 <= first <= last:
             raise InvalidArgument(f"receipts {first} to {last} are no range")
         receipts += last - first + 1
-    require_between("receipts: number of them", receipts, 0, MOST_RECEIPTS)
-    require_between("delay_ms", request.delay_ms, 0, LONGEST_MS)
-    require_between("lease_ms", request.lease_ms, 0, LONGEST_MS)
-    require_between("reason: its length", len(request.reason), 0, LONGEST_REASON)
+    if receipts > MOST_RECEIPTS:
+        raise InvalidArgument(f"receipts: {receipts} of them, expected {MOST_RECEIPTS} at most")
+    if request.action is not Action.ACK:
+        require_between("delay_ms", request.delay_ms, 0, LONGEST_MS)
+        require_between("lease_ms", request.lease_ms, 0, LONGEST_MS)
+        require_between("reason: its length", len(request.reason), 0, LONGEST_REASON)
 
 
 def settle(queue: NamedQueue, leases: Leases, request: Settle, now_ms: int) -> SettleReply:

@@ -42,6 +42,7 @@ class Message:
     deliveries: int = 0
     receipt: int = 0
     deadline: int = 0
+    holder: object = None
     letter: DeadLetter | None = None
 
     def move(self, event: Event, state: State) -> None:
@@ -361,6 +362,14 @@ class Model:
             self._back(queue, each, 0, self.now, Event.RELEASE)
         else:
             self._bury(queue, each, request.reason or "dead_letter", self.now, Event.DEAD_LETTER)
+
+    def give_back(self, holder: object) -> None:
+        """It is gone."""
+        for queue in list(self.queues.values()):
+            for each in sorted(queue.of(State.LEASED), key=lambda each: each.receipt):
+                if each.holder == holder:
+                    queue.count("released")
+                    self._fail(queue, each, 0, self.now, Event.RELEASE)
 
     # ---- administration ----
 

@@ -43,6 +43,7 @@ from quickpulse.requests import (
 from tests.queues.model import Message, Model, Queue
 
 NAMES = ("a", "b", "c", "default", "a.dead", "b.dead", "graves")
+HOLDERS = ("one", "two")
 START_MS = 1_700_000_000_000
 DEFAULTS = Policy(capacity=40, capacity_bytes=900, lease_ms=300, retry_delays_ms=(0, 40, 90), dedup_window_ms=500)
 LIMITS = Limits(max_queues=5, total_bytes=9000, max_message_bytes=60, max_batch_bytes=300)
@@ -87,6 +88,7 @@ class Walk:
             (1, self.delete),
             (2, self.redrive),
             (2, self.watch),
+            (1, self.give_back),
         ]
         # In some walks v1 leaves v0's queue alone, so that its short ways are gone.
         self.names = NAMES if seed % 4 else tuple(name for name in NAMES if name != "default")
@@ -166,6 +168,7 @@ class Walk:
             lease_ms=some.choice((0, 0, 50, 200, 1000)),
             delivery=Delivery.TAKEN if some.random() < 0.2 else Delivery.LEASED,
             with_enqueued_at=some.random() < 0.5,
+            holder=some.choice((None, None, None, *HOLDERS)),
         )
         if not self._may_open(names, lambda: self.broker.pull(request, self.now), request):
             return
@@ -185,6 +188,7 @@ class Walk:
                 raise DifferenceError(f"receipt {receipt} was given before")
             self.given.add(receipt)
             message.receipt = receipt
+            message.holder = request.holder
             self.recent.append((queue.name, receipt))
         del self.recent[:-60]
 
@@ -216,7 +220,12 @@ class Walk:
             return
         settled, unknown = self.model.settle(request)
         self._same((reply.settled, list(reply.unknown)), (settled, unknown))
-        self.model.buried.clear()
+
+    def give_back(self) -> None:
+        """A holder is gone."""
+        holder = self.random.choice(HOLDERS)
+        self.broker.give_back(holder, self.now)
+        self.model.give_back(holder)
 
     def put(self) -> None:
         """v0."""
