@@ -168,6 +168,19 @@ OPTIONS = (
         _whole_number(1, 1024 * MEBIBYTE),
         "Longest payload in bytes; one byte more is refused.",
     ),
+    Option("max-queues", 10_000, _whole_number(1), "Most queues that clients may make."),
+    Option(
+        "total-bytes",
+        0,
+        _whole_number(0),
+        "Most bytes that all queues together take; 0 is half of the memory that there is.",
+    ),
+    Option(
+        "max-batch-bytes",
+        4_128_768,
+        _whole_number(65_536, 1024 * MEBIBYTE),
+        "Longest v1 request or reply in bytes; the default is what gRPC clients take as they come.",
+    ),
     Option(
         "allow-origin",
         (),
@@ -254,6 +267,9 @@ class Settings:
     capacity: int = 1_000_000
     capacity_bytes: int | None = None
     max_message_bytes: int = MEBIBYTE
+    max_queues: int = 10_000
+    total_bytes: int = 0
+    max_batch_bytes: int = 4_128_768
     allow_origin: tuple[str, ...] = ()
     legacy_metric_names: bool = False
     ws_frames: str = "fast"
