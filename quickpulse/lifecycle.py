@@ -26,6 +26,7 @@ class Lifecycle(Service):
     :param reactor: stopped at the end.
     :param transports: the listeners of messages, ITransportService each.
     :param http: the HTTP listener, which closes last, so that /readyz can say 503 meanwhile.
+    :param begin_drain: called first when the end begins.
     :param drain_seconds: the longest time that the end may take.
     :param report_left: called when the drain has ended, to say what is lost.
     :param notifier: the way to systemd.
@@ -40,6 +41,7 @@ class Lifecycle(Service):
         reactor: Any,
         transports: list[Any],
         http: Any,
+        begin_drain: Callable[[], None],
         drain_seconds: float,
         report_left: Callable[[], None],
         notifier: Notifier,
@@ -51,6 +53,7 @@ class Lifecycle(Service):
         self._reactor = reactor
         self._transports = transports
         self._http = http
+        self._begin_drain = begin_drain
         self._drain_seconds = drain_seconds
         self._report_left = report_left
         self._notifier = notifier
@@ -80,6 +83,7 @@ class Lifecycle(Service):
         if not self.is_draining:
             self.is_draining = True
             self._notifier.notify("STOPPING=1")
+            self._begin_drain()
             ends = [maybeDeferred(transport.drain, self._drain_seconds) for transport in self._transports]
             closed: Deferred[Any] = DeferredList(ends, consumeErrors=True).addCallback(self._messages_closed)
             closed.addErrback(lambda failure: _log.failure("the drain failed", failure))

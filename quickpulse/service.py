@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from twisted.application.service import MultiService
 from twisted.logger import Logger
 
-from quickpulse.backends.loading import load, make_queue
+from quickpulse.backends.loading import load, make_store
 from quickpulse.banner import show_banner
 from quickpulse.errors import ListenError
 from quickpulse.interfaces import IMetricsSource
@@ -50,16 +50,16 @@ class QuickPulseService(MultiService):
         self._give_up = give_up
         self.settings = settings
         self.metrics = make_metrics(settings.metrics, load, legacy_names=settings.legacy_metric_names)
-        self.queue = InstrumentedQueue(
-            make_queue(settings.queue, settings.capacity, settings.capacity_bytes), self.metrics
-        )
+        self.broker, queue = make_store(settings, reactor)
+        self.queue = InstrumentedQueue(queue, self.metrics)
         self.traffic = Traffic()
-        self.transport = _TRANSPORTS[settings.mode](settings, reactor, self.queue, self.traffic)
+        self.transport = _TRANSPORTS[settings.mode](settings, reactor, self.queue, self.traffic, self.broker)
         self.http = self._make_http(reactor)
         self.lifecycle = Lifecycle(
             reactor,
             [self.transport],
             self.http,
+            self._begin_drain,
             settings.drain_seconds,
             self._report_left,
             Notifier(os.environ),
@@ -79,6 +79,12 @@ class QuickPulseService(MultiService):
             if self._give_up is None:
                 raise
             self._give_up(str(error))
+
+    def stopService(self) -> Any:
+        """Close everything; the broker calls nobody any more."""
+        if self.broker is not None:
+            self.broker.close()
+        return super().stopService()
 
     def status(self) -> dict[str, Any]:
         """What the status page shows."""
@@ -119,6 +125,10 @@ class QuickPulseService(MultiService):
     def _listening(self) -> list[str]:
         return [f"{part.name} on {', '.join(part.addresses)}" for part in (self.transport, self.http)]
 
+    def _begin_drain(self) -> None:
+        if self.broker is not None:
+            self.broker.drain()
+
     def _announce(self) -> None:
         show_banner(sys.__stdout__)
         _log.info(
@@ -149,7 +159,7 @@ def _where(settings: Settings, reactor: Any, kind: str) -> tuple[str, Any]:
     return given or f"{host}:{port}", endpoint
 
 
-def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
     from quickpulse.transports.websocket import WsFactory
     from quickpulse.transports.ws_server import WsServer
 
@@ -158,19 +168,19 @@ def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> 
     return WsServer(endpoint, where, factory)
 
 
-def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
     make = _make_native_grpc if settings.grpc_server == "native" else _make_grpcio
-    return make(settings, reactor, queue, traffic)
+    return make(settings, reactor, queue, traffic, broker)
 
 
-def _make_native_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+def _make_native_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
     from quickpulse.transports.grpc_native import GrpcFactory, NativeGrpcServer
 
     where, endpoint = _where(settings, reactor, "grpc")
-    return NativeGrpcServer(endpoint, where, GrpcFactory(reactor, queue, traffic, settings))
+    return NativeGrpcServer(endpoint, where, GrpcFactory(reactor, queue, traffic, settings, broker))
 
 
-def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic) -> Any:
+def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
     # Read by grpcio's C core when it is imported: what it would write to stderr comes to us as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint

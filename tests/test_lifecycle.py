@@ -75,6 +75,7 @@ class LifecycleTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Everything writes into one story."""
         self.story: list[str] = []
+        self.begun: list[list[str]] = []  # the story so far, each time that a drain began
         self.logged: list[str] = []
         self.patch(lifecycle, "_log", Logger("test", observer=self.observe))
         self.ends: list[Any] = []
@@ -103,6 +104,7 @@ class LifecycleTestCase(SynchronousTestCase):
             self.reactor,
             [self.first, self.second],
             self.http,
+            lambda: self.begun.append(list(self.story)),
             8.0,
             lambda: self.story.append("report"),
             Notes(self.story, watchdog_seconds),
@@ -191,6 +193,13 @@ class DrainTests(LifecycleTestCase):
         self.assertNoResult(done)
         self.http.drained.callback(None)
         self.assertIsNone(self.successResultOf(done))
+
+    def test_who_waits_hears_first(self) -> None:
+        """Before any transport drains, and once."""
+        service = self.up()
+        service.drain()
+        service.drain()
+        self.assertEqual(self.begun, [["STOPPING=1"]])
 
     def test_again(self) -> None:
         """A second call drains nothing twice, and fires as well, also after the end."""

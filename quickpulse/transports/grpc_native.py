@@ -18,11 +18,13 @@ from quickpulse.transports.grpc_health import Health
 from quickpulse.transports.grpc_methods import Table
 from quickpulse.transports.grpc_reflection import reflection_table
 from quickpulse.transports.grpc_v0 import v0_table
+from quickpulse.transports.grpc_v1 import v1_table
 from quickpulse.transports.listening import ListeningService
 from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.wire.grpc.requests import Call, read_call
 from quickpulse.wire.http2.errors import ErrorCode
 from quickpulse.wire.http2.frames import goaway_frame, settings_frame
+from quickpulse.wire.v1.table import SERVICE as V1_SERVICE
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
@@ -38,21 +40,24 @@ class GrpcFactory(OpenConnections, Factory):
     :param queue: the IMessageQueue.
     :param traffic: the ITraffic.
     :param settings: the mode and the bounds.
+    :param broker: the IBroker of v1; None: v1 is not served.
     """
 
     noisy = False
 
-    def __init__(self, reactor: Any, queue: Any, traffic: ITraffic, settings: Settings) -> None:
+    def __init__(self, reactor: Any, queue: Any, traffic: ITraffic, settings: Settings, broker: Any = None) -> None:
         super().__init__()
         self.reactor = reactor
         self.traffic = traffic
         self.counts = traffic.of(NAME)
         self.settings = settings
-        self.health = Health((SERVICE,))
+        services = (SERVICE,) if broker is None else (SERVICE, V1_SERVICE)
+        self.health = Health(services)
         self.table: Table = {
             **v0_table(settings.mode, queue, traffic, settings.max_message_bytes),
+            **({} if broker is None else v1_table(broker, settings.max_batch_bytes)),
             **self.health.table(),
-            **reflection_table((SERVICE, grpc_health.SERVICE)),
+            **reflection_table((*services, grpc_health.SERVICE)),
         }
 
     def buildProtocol(self, addr: Any) -> GrpcConnection:

@@ -453,7 +453,8 @@ class Serving:
     @property
     def _most_buffered(self) -> int:
         """The bound in flight, but never so low that one message of the longest kind cannot come."""
-        return max(self.settings.max_inflight_bytes, self.settings.max_message_bytes + 65_536)
+        settings = self.settings
+        return max(settings.max_inflight_bytes, max(settings.max_message_bytes, settings.max_batch_bytes) + 65_536)
 
     # ---- what waits ----
 
