@@ -192,7 +192,7 @@ def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic,
         if settings.grpc_endpoint
         else host_and_port(settings.host, settings.grpc_port)
     )
-    return server(reactor, address, queue, traffic, settings)
+    return server(reactor, address, queue, traffic, settings, broker)
 
 
 # A mode imports its own transport only: grpcio is 30 MiB that a WebSocket server does not need.

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from quickpulse.errors import MessageTooLarge, QueueEmpty, QueueError, QueueFull, QueueUnavailable
+from quickpulse.errors import MessageTooLarge, QueueEmpty, QueueFull, QueueUnavailable, QuickPulseError
 from quickpulse.messages import Item, payload_of
 from quickpulse.transports.grpc_contract import (
     CONSUME_EMPTY,
@@ -99,14 +99,18 @@ class _Calls:
     :param traffic: the ITraffic.
     :param max_message_bytes: longest payload.
     :param streams: where long calls are known.
+    :param longest: bytes of a whole request. grpcio's own limit is the server's, and may be higher for v1.
     """
 
-    def __init__(self, queue: Any, traffic: ITraffic, max_message_bytes: int, streams: OpenStreams) -> None:
+    def __init__(
+        self, queue: Any, traffic: ITraffic, max_message_bytes: int, streams: OpenStreams, longest: int
+    ) -> None:
         self._queue = queue
         self._traffic = traffic
         self._counts = traffic.of(NAME)
         self._max_message_bytes = max_message_bytes
         self._streams = streams
+        self._longest = longest
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Method name to handler, for a generic handler of `SERVICE`. Requests are payloads, answers are bytes.
@@ -114,11 +118,17 @@ class _Calls:
         The readers give None for what is no such message: grpcio would log a traceback and answer UNKNOWN if they
         raised; here it is INTERNAL, as grpc-go and grpc-java answer.
         """
+        within = self._within
         return {
-            "Produce": grpc.unary_unary_rpc_method_handler(self.Produce, read_produce),
-            "Consume": grpc.unary_unary_rpc_method_handler(self.Consume, read_consume),
-            "StreamMessages": grpc.stream_stream_rpc_method_handler(self.StreamMessages, read_stream_message),
+            "Produce": grpc.unary_unary_rpc_method_handler(self.Produce, within(read_produce)),
+            "Consume": grpc.unary_unary_rpc_method_handler(self.Consume, within(read_consume)),
+            "StreamMessages": grpc.stream_stream_rpc_method_handler(self.StreamMessages, within(read_stream_message)),
         }
+
+    def _within(self, read: Callable[[bytes], bytes | None]) -> Callable[[bytes], bytes | None]:
+        """A reader to which a whole request that is too long is its payload, and so is refused as such."""
+        longest = self._longest
+        return lambda data: read(data) if len(data) <= longest else data
 
     async def Produce(self, request: Any, context: Any) -> Any:
         """Put one message in."""
@@ -176,7 +186,7 @@ class UnaryCalls(_Calls):
 
     async def Consume(self, request: bytes | None, context: Any) -> Any:
         """Take the oldest message; an empty queue is an answer, not an error of the call."""
-        if request is None:
+        if request is None or request:  # it has nothing in it, unless it is too long
             return await self._refuse(request, context)
         if self._streams.is_draining:
             return await self._streams.refuse(context)
@@ -275,7 +285,7 @@ async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None =
 
 def _account(value: Any, lost: Callable[[Any], None] | None) -> None:
     """Say what became of a request whose caller had gone."""
-    if isinstance(value, QueueError) or (isinstance(value, Failure) and value.check(QueueError)):
+    if isinstance(value, QuickPulseError) or (isinstance(value, Failure) and value.check(QuickPulseError)):
         return
     if isinstance(value, (Failure, BaseException)):
         _log.error("the queue failed after its caller had gone: {error}", error=value)

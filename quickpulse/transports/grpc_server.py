@@ -20,6 +20,8 @@ from quickpulse.events import Event
 from quickpulse.interfaces import ITransportService
 from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, StreamCalls, UnaryCalls
 from quickpulse.transports.grpc_contract import SERVICE
+from quickpulse.transports.grpc_v1_calls import V1Calls
+from quickpulse.wire.v1.table import SERVICE as V1_SERVICE
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from quickpulse.transports.grpc_addresses import GrpcAddress
 
 PROTOBUF_OVERHEAD_BYTES = 1024
-"""grpcio's limit counts the whole protobuf; the payload's own limit is checked by the servicer."""
+"""grpcio's limit counts the whole protobuf; the payload's own limit is checked by the servicers."""
 
 MIN_PING_MILLISECONDS = 10_000
 """Clients may ping this often, with or without calls."""
@@ -58,18 +60,32 @@ class GrpcServer(Service):
     :param queue: the IMessageQueue.
     :param traffic: the ITraffic.
     :param settings: the bounds.
+    :param broker: the IBroker of v1; None: v1 is not served.
     """
 
     calls: type[UnaryCalls | StreamCalls]
     name = "gRPC"
 
-    def __init__(self, reactor: Any, address: GrpcAddress, queue: Any, traffic: ITraffic, settings: Settings) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        address: GrpcAddress,
+        queue: Any,
+        traffic: ITraffic,
+        settings: Settings,
+        broker: Any = None,
+    ) -> None:
         self.addresses: list[str] = []
         self._loop = loop_of(reactor)
         self._address = address
         self._streams = OpenStreams()
-        self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams)
-        self._max_message_bytes = settings.max_message_bytes
+        longest = settings.max_message_bytes + PROTOBUF_OVERHEAD_BYTES
+        self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams, longest)
+        self._handlers = {SERVICE: self._calls.handlers()}
+        if broker is not None:
+            self._handlers[V1_SERVICE] = V1Calls(broker, traffic, settings.max_batch_bytes, self._streams).handlers()
+            longest = max(longest, settings.max_batch_bytes + PROTOBUF_OVERHEAD_BYTES)
+        self._longest_message_bytes = longest
         self._max_header_bytes = settings.max_header_bytes
         self._idle_milliseconds = int(settings.idle_seconds * 1000) or _NEVER
         self._health = _Health(self._streams)
@@ -110,7 +126,7 @@ class GrpcServer(Service):
             options=[
                 ("grpc.optimization_target", "throughput"),
                 ("grpc.so_reuseport", 0),  # else a second server binds the same port silently
-                ("grpc.max_receive_message_length", self._max_message_bytes + PROTOBUF_OVERHEAD_BYTES),
+                ("grpc.max_receive_message_length", self._longest_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", self._max_header_bytes),
                 ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
@@ -121,11 +137,12 @@ class GrpcServer(Service):
                 ("grpc.max_connection_idle_ms", self._idle_milliseconds),
             ]
         )
-        handlers = self._calls.handlers()
-        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
-        server.add_registered_method_handlers(SERVICE, handlers)  # the faster way, where this grpcio has it
+        for service, handlers in self._handlers.items():
+            server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+            server.add_registered_method_handlers(service, handlers)  # the faster way, where this grpcio has it
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        methods = {"ServerReflectionInfo": _Reflection((SERVICE, health.SERVICE_NAME), self._streams).handler()}
+        names = (*self._handlers, health.SERVICE_NAME)
+        methods = {"ServerReflectionInfo": _Reflection(names, self._streams).handler()}
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(name, methods) for name in REFLECTION_SERVICES]
         )
@@ -144,11 +161,11 @@ class GrpcServer(Service):
 
     async def _start(self) -> None:
         await self._server.start()
-        for name in ("", SERVICE):
+        for name in ("", *self._handlers):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def _drain(self, seconds: float) -> None:
-        for name in ("", SERVICE):
+        for name in ("", *self._handlers):
             await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         server = self._server
         await asyncio.sleep(0)  # who watches is told before its call ends

@@ -1,28 +1,15 @@
-"""v1 for the native gRPC server: an RPC for each row of the table, and Connect."""
+"""v1 for the native gRPC server: its part of the table of methods. What its calls do is in `v1_calls.py`."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 
-from quickpulse.errors import QuickPulseError
-from quickpulse.requests import Deliveries
 from quickpulse.transports.grpc_methods import CallContext, StreamCall, StreamMethod, Table, UnaryMethod
-from quickpulse.transports.v1_session import Session
+from quickpulse.transports.v1_calls import Connect, serve
 from quickpulse.wire.grpc.framing import framed
-from quickpulse.wire.grpc.status import RpcError
-from quickpulse.wire.v1.errors import UNKNOWN_ERROR, retry_after_ms, row_of
-from quickpulse.wire.v1.frames import BINARY, read_request, write_reply
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
-
-_log = Logger()
-
-REASON, RETRY_AFTER = b"quickpulse-reason", b"quickpulse-retry-after-ms"
-"""Trailers of an error: its stable word, and after how many milliseconds a retry may help (absent: it does not)."""
 
 
 def v1_table(broker: Any, max_batch_bytes: int) -> Table:
@@ -31,122 +18,38 @@ def v1_table(broker: Any, max_batch_bytes: int) -> Table:
     :param broker: the IBroker.
     :param max_batch_bytes: of a request, or of a frame of Connect.
     """
-    table: Table = {
-        row.grpc_path.encode(): UnaryMethod(partial(_serve, row, getattr(broker, row.name)), max_batch_bytes)
-        for row in ROWS
-        if row.rpc
-    }
+    table: Table = {row.grpc_path.encode(): _unary(row, broker, max_batch_bytes) for row in ROWS if row.rpc}
     table[CONNECT_PATH.encode()] = StreamMethod(
-        lambda call: Connect(call, broker, max_batch_bytes), max_bytes=max_batch_bytes
+        lambda call: Connect(_FrameCall(call), broker, max_batch_bytes), max_bytes=max_batch_bytes
     )
     return table
 
 
-def rpc_error(error: BaseException) -> RpcError:
-    """What a call ends with for an error of ours; of any other only that there was one."""
-    if not isinstance(error, QuickPulseError):
-        return RpcError(row_of(error).status, UNKNOWN_ERROR)
-    fields = [(REASON, error.code.encode())]
-    if retry_after_ms(error):
-        fields.append((RETRY_AFTER, b"%d" % retry_after_ms(error)))
-    return RpcError(row_of(error).status, str(error), fields)
+def _unary(row: Row, broker: Any, max_batch_bytes: int) -> UnaryMethod:
+    ask = getattr(broker, row.name)
+
+    def handle(message: bytes, _context: CallContext) -> bytes | Deferred[bytes]:
+        return serve(row, ask, message)
+
+    return UnaryMethod(handle, max_batch_bytes)
 
 
-def _serve(row: Row, ask: Any, message: bytes, context: CallContext) -> bytes | Deferred[bytes]:
-    assert row.reply is not None  # as every row with an RPC has one
-    serialize = row.reply.form.serialize
-    try:
-        reply = ask(row.request.parse(message))
-        if not isinstance(reply, Deferred):
-            return serialize(reply)
-    except Exception:
-        raise _as_rpc_error(Failure()) from None
-    answer: Deferred[bytes] = reply.addCallbacks(serialize, _failed)
-    return answer
+class _FrameCall:
+    """A call whose frames travel framed, as gRPC has it.
 
-
-def _failed(failure: Failure) -> Any:
-    if failure.check(CancelledError):  # its caller is gone
-        return failure
-    raise _as_rpc_error(failure)
-
-
-def _as_rpc_error(failure: Failure) -> RpcError:
-    error = failure.value
-    if not isinstance(error, QuickPulseError):
-        _log.failure("the broker failed", failure)
-    return rpc_error(error or QuickPulseError())
-
-
-class Connect:
-    """One call of Connect: a session whose frames are the call's messages.
-
-    :param call: the call.
-    :param broker: the IBroker.
-    :param max_batch_bytes: of a frame.
+    :param call: the native server's.
     """
 
-    def __init__(self, call: StreamCall, broker: Any, max_batch_bytes: int) -> None:
+    __slots__ = ("_call", "close")
+
+    def __init__(self, call: StreamCall) -> None:
         self._call = call
-        self._max_bytes = max_batch_bytes
-        self._session = Session(broker, self._send)
-        self._gathered: list[bytes] | None = None  # replies to the frames of a read
-        self._taken = 0  # messages in them that are gone from the queue
-        self._has_ended = False
+        self.close = call.close
 
-    def messages(self, messages: list[bytes]) -> None:
-        """Frames: what can be answered now is answered together."""
-        self._gathered = []
-        fault: QuickPulseError | None = None
-        for message in messages:
-            request_id, request = read_request(message, BINARY, self._max_bytes)
-            if isinstance(request, QuickPulseError) and row_of(request).close_code is not None:
-                fault = request
-                break
-            self._session.request(request_id, request)
-        gathered, self._gathered = self._gathered, None
-        taken, self._taken = self._taken, 0
-        if gathered:
-            self._call.send(b"".join(gathered), taken)
-        if fault is not None:
-            self._session.lost()
-            self._call.close(rpc_error(fault))
+    def send(self, frames: list[bytes], taken: int) -> None:
+        """Answers."""
+        self._call.send(b"".join(map(framed, frames)), taken)
 
-    def ended(self) -> None:
-        """The client asks nothing more: what is open is answered, nothing is pushed."""
-        self._has_ended = True
-        self._session.unsubscribe_all()
-        self._close_if_done()
-
-    def cancelled(self) -> None:
-        """The client is gone."""
-        self._session.lost()
-
-    def hold(self) -> None:
-        """The client does not read."""
-        self._session.hold()
-
-    def release(self) -> None:
-        """It reads."""
-        self._session.release()
-
-    def _send(self, request_id: int, reply: Any) -> None:
-        frame = framed(write_reply(request_id, reply, BINARY))
-        taken = _taken(reply)
-        if self._gathered is not None:
-            self._gathered.append(frame)
-            self._taken += taken
-        else:
-            self._call.push(frame, taken)
-            self._close_if_done()
-
-    def _close_if_done(self) -> None:
-        if self._has_ended and self._session.is_quiet and self._gathered is None:
-            self._call.close()
-
-
-def _taken(reply: Any) -> int:
-    """How many messages in a reply are in no queue any more."""
-    if not isinstance(reply, Deliveries) or reply.first_receipt or reply.sequences is not None:  # leased, or looked at
-        return 0
-    return len(reply.batch.payloads)
+    def push(self, frames: list[bytes], taken: int) -> None:
+        """What comes by itself."""
+        self._call.push(b"".join(map(framed, frames)), taken)
