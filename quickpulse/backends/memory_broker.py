@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -102,23 +103,23 @@ class MemoryBroker:
 
     def list_queues(self, request: ListQueues) -> list[QueueInfo]:
         """Which there are."""
-        return self._do(self._broker.list_queues, request)
+        return list(map(self._with_waiters, self._do(self._broker.list_queues, request)))
 
     def get_queue(self, request: GetQueue) -> QueueInfo:
         """One of them."""
-        return self._do(self._broker.get_queue, request)
+        return self._with_waiters(self._do(self._broker.get_queue, request))
 
     def set_policy(self, request: SetPolicy) -> QueueInfo:
         """How it behaves."""
-        return self._do(self._broker.set_policy, request)
+        return self._with_waiters(self._do(self._broker.set_policy, request))
 
     def pause(self, request: Pause) -> QueueInfo:
         """Stop it."""
-        return self._do(self._broker.pause, request)
+        return self._with_waiters(self._do(self._broker.pause, request))
 
     def resume(self, request: Resume) -> QueueInfo:
         """Go on."""
-        return self._do(self._broker.resume, request)
+        return self._with_waiters(self._do(self._broker.resume, request))
 
     def purge(self, request: Purge) -> Count:
         """Throw away what nobody holds."""
@@ -159,6 +160,10 @@ class MemoryBroker:
             if call is not None:
                 call.cancel()
         self._turn = self._timer = None
+
+    def _with_waiters(self, info: QueueInfo) -> QueueInfo:
+        """The domain knows only that somebody waits."""
+        return replace(info, waiters=self._waiting.waiters(info.name))
 
     def _give_back(self, subscription: Subscription) -> None:
         self._do(self._broker.give_back, subscription)

@@ -224,6 +224,15 @@ class AdministrationTests(BrokerTestCase):
         self.assertRaises(NotFound, broker.get_queue, GetQueue("nowhere"))
         self.assertRaises(InvalidArgument, self.pull, "no name")
 
+    def test_who_waits(self) -> None:
+        """Pulls and subscriptions are counted, those without credit too."""
+        self.subscribe(messages=0)
+        waiting = self.pull(wait_ms=1000)
+        self.assertEqual(self.broker.get_queue(GetQueue("q")).waiters, 2)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual([info.waiters for info in self.broker.list_queues(ListQueues())], [1])
+
     def test_a_pause_that_ends(self) -> None:
         """Those who waited through it get what is there."""
         self.publish(b"a")
