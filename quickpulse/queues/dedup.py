@@ -6,7 +6,7 @@ from quickpulse.queues.agenda import FORGET, Agenda
 from quickpulse.requests import PublishReply
 
 MOST_KEYS = 100_000
-"""Of each kind in a queue; the oldest go first."""
+"""Of each kind in a queue; the oldest go first. What was not stored of a batch counts, too: its reply names it."""
 
 LEAST_SLEEP_MS = 1000
 """Keys whose time is up are not found; to free their memory, once a second is often enough."""
@@ -18,7 +18,7 @@ class Keys:
     :ivar window_ms: how long a key is remembered.
     """
 
-    __slots__ = ("_agenda", "_batches", "_is_scheduled", "_messages", "newest_at", "window_ms")
+    __slots__ = ("_agenda", "_batches", "_is_scheduled", "_kept", "_messages", "newest_at", "window_ms")
 
     def __init__(self, agenda: Agenda) -> None:
         self.window_ms = 0
@@ -27,6 +27,7 @@ class Keys:
         self._messages: dict[str, int] = {}
         self._batches: dict[bytes, tuple[int, PublishReply]] = {}
         self._is_scheduled = False
+        self._kept = 0  # batches, with all that their replies name
 
     def __len__(self) -> int:
         return len(self._messages) + len(self._batches)
@@ -53,20 +54,18 @@ class Keys:
     def add_batch(self, key: bytes, reply: PublishReply, now_ms: int) -> None:
         """A batch with this key was accepted, at least a part of it."""
         if self.window_ms:
-            self._batches.pop(key, None)
+            self._drop_batch(key)
             self._batches[key] = (now_ms, reply)
-            if len(self._batches) > MOST_KEYS:
-                del self._batches[next(iter(self._batches))]
+            self._kept += _weight(reply)
+            while self._kept > MOST_KEYS and len(self._batches) > 1:
+                self._drop_batch(next(iter(self._batches)))
             self._added(now_ms)
-
-    def is_live(self, now_ms: int) -> bool:
-        """Whether any is still remembered."""
-        return self.newest_at is not None and now_ms < self.newest_at + self.window_ms
 
     def clear(self) -> None:
         """The queue is gone."""
         self._messages.clear()
         self._batches.clear()
+        self._kept = 0
 
     def is_pending(self, moment: int) -> bool:
         """Of the agenda."""
@@ -79,9 +78,14 @@ class Keys:
         while messages and messages[key := next(iter(messages))] + window_ms <= moment:
             del messages[key]
         while batches and batches[batch := next(iter(batches))][0] + window_ms <= moment:
-            del batches[batch]
+            self._drop_batch(batch)
         if messages or batches:
             self._schedule(moment)
+
+    def _drop_batch(self, key: bytes) -> None:
+        dropped = self._batches.pop(key, None)
+        if dropped is not None:
+            self._kept -= _weight(dropped[1])
 
     def _added(self, now_ms: int) -> None:
         self.newest_at = now_ms
@@ -95,3 +99,8 @@ class Keys:
         )
         self._is_scheduled = True
         self._agenda.add(max(oldest + self.window_ms, now_ms + LEAST_SLEEP_MS), FORGET, 0, self)
+
+
+def _weight(reply: PublishReply) -> int:
+    """As how many keys a reply counts."""
+    return 1 + len(reply.duplicates) + len(reply.rejections)

@@ -144,6 +144,8 @@ class NamedQueue:
     @property
     def has_dead_letters(self) -> bool:
         """Whether there is a queue for them: not for those of a dead-letter queue, unless its policy says where."""
+        if self.policy.dead_letter_queue == self.name:  # the server's policy names one queue for all
+            return False
         return not self.is_dead_letters or bool(self.own_policy and self.own_policy.dead_letter_queue)
 
     @property

@@ -61,7 +61,7 @@ class Limits:
 def require_name(name: str) -> None:
     """Raise InvalidArgument unless a queue may be called so."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise InvalidArgument(f"queue {name[:300]!r}: expected 1 to {LONGEST_NAME} of A-Z a-z 0-9 . _ : @ -")
+        raise InvalidArgument(f"queue {repr(name)[:300]}: expected 1 to {LONGEST_NAME} of A-Z a-z 0-9 . _ : @ -")
 
 
 def dead_name(name: str) -> str:

@@ -177,8 +177,8 @@ class Run:
             and self.deliveries == other.deliveries
             and self.priority == other.priority
             and self.expires_at == other.expires_at
-            and self.common is other.common
             and len(sequences) > 0
+            and (self.common is other.common or self.common == other.common)
         )
 
     def take_on(self, other: Run) -> None:

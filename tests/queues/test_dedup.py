@@ -1,0 +1,80 @@
+"""Keys: the window, and how many there may be."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.errors import QueueFull
+from quickpulse.queues.agenda import Agenda
+from quickpulse.queues.dedup import MOST_KEYS, Keys
+from quickpulse.requests import PublishReply, Rejection
+
+REPLY = PublishReply(((1, 2),))
+
+
+class KeyTests(SynchronousTestCase):
+    """The keys of a queue."""
+
+    def setUp(self) -> None:
+        """A window of five seconds."""
+        self.agenda = Agenda()
+        self.keys = Keys(self.agenda)
+        self.keys.window_ms = 5000
+
+    def test_the_window(self) -> None:
+        """A key is known until it is over."""
+        self.keys.add("k", 100)
+        self.assertTrue(self.keys.knows("k", 5099))
+        self.assertFalse(self.keys.knows("k", 5100))
+        self.assertFalse(self.keys.knows("other", 100))
+
+    def test_a_batch(self) -> None:
+        """Its reply is there until then."""
+        self.keys.add_batch(b"k", REPLY, 100)
+        self.assertIs(self.keys.reply_to(b"k", 5099), REPLY)
+        self.assertIsNone(self.keys.reply_to(b"k", 5100))
+        self.assertIsNone(self.keys.reply_to(b"other", 100))
+
+    def test_no_window(self) -> None:
+        """Nothing is remembered."""
+        self.keys.window_ms = 0
+        self.keys.add("k", 100)
+        self.keys.add_batch(b"k", REPLY, 100)
+        self.assertEqual((len(self.keys), self.keys.knows("k", 100)), (0, False))
+
+    def test_old_keys_are_dropped(self) -> None:
+        """When their time is up, and nothing is due any more."""
+        self.keys.add("a", 100)
+        self.keys.add_batch(b"b", REPLY, 3000)
+        self.agenda.run(5100)
+        self.assertEqual(len(self.keys), 1)
+        self.agenda.run(9000)
+        self.assertEqual((len(self.keys), self.agenda.next_moment), (0, None))
+
+    def test_most_keys(self) -> None:
+        """The oldest go first."""
+        for number in range(MOST_KEYS + 2):
+            self.keys.add(str(number), 100)
+            self.keys.add_batch(b"%d" % number, REPLY, 100)
+        self.assertEqual(len(self.keys), 2 * MOST_KEYS)
+        self.assertFalse(self.keys.knows("1", 100))
+        self.assertTrue(self.keys.knows("2", 100))
+        self.assertIsNone(self.keys.reply_to(b"1", 100))
+        self.assertIs(self.keys.reply_to(b"2", 100), REPLY)
+
+    def test_long_replies_count_for_more(self) -> None:
+        """What a reply names is kept with it; the last one is kept however long it is."""
+        long = PublishReply(((1, 1),), (), [Rejection(0, QueueFull())] * MOST_KEYS)
+        self.keys.add_batch(b"short", REPLY, 100)
+        self.keys.add_batch(b"long", long, 100)
+        self.assertEqual(len(self.keys), 1)
+        self.assertIs(self.keys.reply_to(b"long", 100), long)
+        self.keys.add_batch(b"next", REPLY, 100)
+        self.assertIsNone(self.keys.reply_to(b"long", 100))
+
+    def test_clear(self) -> None:
+        """They go with the queue."""
+        self.keys.add("a", 100)
+        self.keys.add_batch(b"b", REPLY, 100)
+        self.keys.clear()
+        self.assertEqual((len(self.keys), self.agenda.next_moment), (0, None))

@@ -1,0 +1,81 @@
+"""Runs: cutting, picking, joining, and the size of messages."""
+
+from __future__ import annotations
+
+from array import array
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.queues.runs import FRAME_BYTES, Extra, Run, fitting, measured, weight_of
+from quickpulse.requests import Properties
+
+
+def run(*payloads: bytes, first: int = 1, accepted: int = 5, **more: int) -> Run:
+    """Messages with consecutive sequences."""
+    return Run(list(payloads), range(first, first + len(payloads)), accepted, sum(map(len, payloads)), **more)
+
+
+class RunTests(SynchronousTestCase):
+    """Columns."""
+
+    def test_cut(self) -> None:
+        """The head leaves, with its part of each column."""
+        whole = Run([b"a", b"bb", b"ccc"], [1, 4, 5], array("q", (7, 8, 9)), 6)
+        head = whole.cut(2, {})
+        self.assertEqual(
+            (head.payloads, list(head.sequences), list(head.accepted_each())), ([b"a", b"bb"], [1, 4], [7, 8])
+        )
+        self.assertEqual((head.size_bytes, whole.size_bytes), (3, 3))
+        self.assertEqual((whole.payloads, list(whole.sequences), list(whole.accepted_each())), ([b"ccc"], [5], [9]))
+
+    def test_cut_all(self) -> None:
+        """The run that is left is empty, wherever it is listed."""
+        whole = run(b"a", b"b", deliveries=2)
+        head = whole.cut(9, {})
+        self.assertEqual((head.payloads, head.deliveries, whole.payloads, whole.size_bytes), ([b"a", b"b"], 2, [], 0))
+
+    def test_pick(self) -> None:
+        """Any of them; a range stays one where there is no hole."""
+        whole = run(b"a", b"b", b"c", b"d")
+        self.assertEqual(whole.pick([1, 2], {}).sequences, range(2, 4))
+        picked = whole.pick([0, 3], {})
+        self.assertEqual((picked.payloads, list(picked.sequences), picked.size_bytes), ([b"a", b"d"], [1, 4], 2))
+        self.assertEqual(len(whole.payloads), 4)
+
+    def test_take_on(self) -> None:
+        """What goes on where a run ends is added; moments become a column when they differ."""
+        whole = run(b"a", accepted=5)
+        whole.take_on(run(b"b", first=2, accepted=5))
+        self.assertEqual(whole.accepted, 5)
+        whole.take_on(run(b"c", first=3, accepted=6))
+        self.assertEqual(
+            (whole.payloads, whole.sequences, list(whole.accepted_each())), ([b"a", b"b", b"c"], range(1, 4), [5, 5, 6])
+        )
+
+    def test_what_cannot_be_taken_on(self) -> None:
+        """A hole, or anything that is not in common."""
+        whole = run(b"a")
+        self.assertTrue(whole.can_take_on(run(b"b", first=2)))
+        self.assertFalse(whole.can_take_on(run(b"b", first=3)))
+        for field in ("deliveries", "priority", "expires_at"):
+            self.assertFalse(whole.can_take_on(run(b"b", first=2, **{field: 1})))
+        other = run(b"b", first=2)
+        other.common = Properties(id="x")
+        self.assertFalse(whole.can_take_on(other))
+        self.assertFalse(whole.cut(1, {}) is None or whole.can_take_on(run(b"b", first=2)))
+
+    def test_size(self) -> None:
+        """Payloads, the weight that all have, or the own one."""
+        self.assertEqual(measured([b"ab", b"c"], (1, 2), 10, {}), 23)
+        self.assertEqual(measured([b"ab", b"c"], (1, 2), 10, {2: Extra(None, 4)}), 17)
+
+    def test_weight_of_properties(self) -> None:
+        """Bytes of all texts."""
+        self.assertEqual(weight_of(Properties(id="é", headers={"a": "bc"}, dedup_key="k", priority=9)), 6)
+
+    def test_fitting(self) -> None:
+        """As many as there is room for, each with what it takes of a frame."""
+        each = 3 + FRAME_BYTES
+        self.assertEqual(fitting([b"abc"] * 4, range(1, 5), 3 * each, 0, {}), 3)
+        self.assertEqual(fitting([b"abc"] * 4, range(1, 5), each - 1, 0, {}), 0)
+        self.assertEqual(fitting([b"abc"] * 4, range(1, 5), 2 * each, 0, {1: Extra(None, each)}), 1)
