@@ -98,12 +98,6 @@ class Directory:
         target.buried += len(run.payloads)
         target.touched = moment
 
-    def set_defaults(self, defaults: Policy) -> None:
-        """How queues behave where their own policy does not say."""
-        self.defaults = defaults
-        for queue in self.queues.values():
-            queue.apply(over(defaults, queue.own_policy))
-
     def make(self, name: str, now_ms: int) -> NamedQueue:
         """A new queue, whatever the limit."""
         queue = NamedQueue(name, self.defaults, self.agenda, self.usage, self.woken, self.bury)
@@ -129,8 +123,8 @@ class Idle:
         self.queue = queue
 
     def is_pending(self, moment: int) -> bool:
-        """Until it is gone."""
-        return not self.queue.is_gone
+        """Until it is gone, or has a policy."""
+        return not self.queue.is_gone and self.queue.own_policy is None
 
     def happen(self, moment: int) -> None:
         """Forget it, or look again when it may be so far."""

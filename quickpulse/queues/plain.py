@@ -2,7 +2,8 @@
 
 A queue that holds fresh plain messages only, which is what v0 puts in, is worked on directly, as `memory.py` does
 with its deque. Where v1 did something to it that the short ways do not look at, `is_slow` says so, and the messages are
-taken as a pull would. A `Message` is kept with its id, and comes back as it was put in.
+taken as a pull would. A `Message` is kept with its id, and comes back as it was put in. What is due (a lease that v1
+took, a delay) happens in the broker's tick; the short ways do not look for it.
 """
 
 from __future__ import annotations
