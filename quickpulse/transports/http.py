@@ -1,4 +1,7 @@
-"""The HTTP port: metrics, health and the status page, on twisted.web. It reads; nothing here changes the queue."""
+"""The HTTP port on twisted.web: metrics, health and the status page. They read; nothing here changes a queue.
+
+The API, which does, hangs on this port and is in the modules beside this one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from quickpulse.interfaces import ITransportService
+from quickpulse.settings import Settings
 from quickpulse.transports.bounds import Bounds, http_refusal
+from quickpulse.transports.http_access import Access
+from quickpulse.transports.http_body import Bodies, BoundedRequest
+from quickpulse.transports.http_v1 import Api
 from quickpulse.transports.listening import ListeningService
 
 if TYPE_CHECKING:
@@ -44,6 +51,9 @@ REFUSAL = http_refusal(f"too many connections: this port holds {MAX_CONNECTIONS}
 PAGE = Path(__file__).with_name("status.html")
 
 TEXT = "text/plain; charset=utf-8"
+
+MAX_BATCH_BYTES = Settings("ws").max_batch_bytes
+"""As the settings have it by default."""
 
 
 class _Page(Resource):
@@ -89,6 +99,9 @@ class _CountedConnection(ProtocolWrapper):
 
     factory: CountedFactory
 
+    is_awaited = False
+    """Whether a request waits for messages."""
+
     def makeConnection(self, transport: Any) -> None:
         """A connection was accepted."""
         self.factory.counts.opened()
@@ -108,6 +121,14 @@ class _CountedConnection(ProtocolWrapper):
         """Likewise."""
         self.factory.counts.sent_bytes += sum(map(len, data))
         super().writeSequence(data)
+
+    def pauseProducing(self) -> None:
+        """Read no more for now. The peer's end would not be seen meanwhile, so one that is awaited is cut off."""
+        if self.is_awaited:
+            self.abortConnection()
+        else:
+            transport: Any = self.transport
+            transport.pauseProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection ended."""
@@ -145,6 +166,11 @@ class HttpSite(Site):
     :param registry: what /metrics shows.
     :param status: gives what the status page shows.
     :param unready: gives why the service is not ready; empty when it is.
+    :param broker: the IBroker behind /api/v1; None: there is nothing.
+    :param http_api: who may use that: "on" is everybody, "loopback" this machine, "off" nobody.
+    :param max_batch_bytes: of a request's body.
+    :param allow_origin: browser pages of other hosts that may use it.
+    :param allow_host: names of the server that a browser may use, beside loopback's.
     """
 
     noisy = False
@@ -156,6 +182,11 @@ class HttpSite(Site):
         registry: CollectorRegistry,
         status: Callable[[], dict[str, Any]],
         unready: Callable[[], list[str]],
+        broker: Any = None,
+        http_api: str = "loopback",
+        max_batch_bytes: int = MAX_BATCH_BYTES,
+        allow_origin: tuple[str, ...] = (),
+        allow_host: tuple[str, ...] = (),
     ) -> None:
         self._registry = registry
         self._status = status
@@ -168,7 +199,12 @@ class HttpSite(Site):
             "readyz": _Page(self._readyz),
             "status.json": _Page(self._status_json),
         }
-        super().__init__(_Root(pages, traffic), reactor=reactor, timeout=IDLE_SECONDS)
+        root = _Root(pages, traffic)
+        super().__init__(root, reactor=reactor, timeout=IDLE_SECONDS)
+        if broker is not None and http_api != "off":
+            self.bodies = Bodies(Access(http_api, allow_origin, allow_host), max_batch_bytes)
+            self.requestFactory = BoundedRequest
+            root.putChild(b"api", Api(broker, reactor, traffic))
 
     def log(self, request: Any) -> None:
         """Scrapes and probes are no news."""
