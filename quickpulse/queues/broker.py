@@ -6,7 +6,8 @@ thread.
 
 What is where: `named.py` is a queue, `ready.py` with `lane.py` and `runs.py` what is ready in it; `lease.py` and
 `leases.py` what was handed out; `agenda.py` what is due; `publishing.py`, `delivering.py` and `settling.py` the three
-requests that messages go through; `directory.py` the names; `life.py` the rules that all of it obeys.
+requests that messages go through (`admission.py` and `room.py`: who comes in); `directory.py` the names; `life.py` the
+rules that all of it obeys.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from quickpulse.errors import NotFound, TooManyQueues
 from quickpulse.queues.agenda import IDLE, Agenda
 from quickpulse.queues.leases import Leases
 from quickpulse.queues.named import NamedQueue, Usage
-from quickpulse.queues.policies import DEFAULT_QUEUE, Limits, dead_name, over, require_name
+from quickpulse.queues.policies import DEFAULT_QUEUE, Limits, dead_name, require_name
 from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run
 from quickpulse.requests import DeadLetter, Policy
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from quickpulse.queues.agenda import DUE, VOID, Agenda
 from quickpulse.queues.counts import Counts
 from quickpulse.queues.dedup import Keys
+from quickpulse.queues.due import Coming, Voiding
 from quickpulse.queues.ready import Ready
 from quickpulse.queues.runs import Extra, Run
 from quickpulse.requests import Overflow, Policy
@@ -302,40 +303,3 @@ class NamedQueue:
         self.counts.purged += count
         self.review()
         return count
-
-
-class Coming:
-    """A delayed run becomes ready."""
-
-    __slots__ = ("queue", "run")
-
-    def __init__(self, queue: NamedQueue, run: Run) -> None:
-        self.queue = queue
-        self.run = run
-
-    def is_pending(self, moment: int) -> bool:
-        """Unless it was purged, or its time was up."""
-        return bool(self.run.payloads)
-
-    def happen(self, moment: int) -> None:
-        """To its place."""
-        self.queue.make_ready(self.queue.undelay(self.run))
-
-
-class Voiding:
-    """The time of a run is up."""
-
-    __slots__ = ("queue", "run")
-
-    def __init__(self, queue: NamedQueue, run: Run) -> None:
-        self.queue = queue
-        self.run = run
-
-    def is_pending(self, moment: int) -> bool:
-        """As long as there is something in it, ready or delayed: what is taken is in another run."""
-        return bool(self.run.payloads)
-
-    def happen(self, moment: int) -> None:
-        """Wherever it is."""
-        queue, run = self.queue, self.run
-        queue.void(queue.undelay(run) if run in queue.delayed else queue.ready.emptied(run), moment)

@@ -17,7 +17,7 @@ from quickpulse.errors import QueueEmpty, QueueFull
 from quickpulse.interfaces import IMessageQueue, QueueStatistics
 from quickpulse.messages import Item, Message, payload_of, require_items
 from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
-from quickpulse.queues.publishing import could_fit, fits
+from quickpulse.queues.room import could_fit, fits
 from quickpulse.queues.runs import Extra
 from quickpulse.requests import Overflow
 

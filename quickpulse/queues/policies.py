@@ -26,6 +26,9 @@ MOST_RECEIPTS = 100_000
 
 MOST_RETRY_DELAYS = 100
 
+LONGEST_KEY = 1024
+"""Characters of a `dedup_key`, bytes of a `batch_key`: each is remembered for a while."""
+
 _NAME = re.compile(r"[A-Za-z0-9._:@-]{1,255}")
 
 SERVER_POLICY = Policy(

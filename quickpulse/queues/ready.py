@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace, merge
+from itertools import count as counting
 
 from quickpulse.queues.lane import Lane
 from quickpulse.queues.runs import FRAME_BYTES, RUN_MESSAGES, Extras, Run, fitting
@@ -99,11 +100,8 @@ class Ready:
     def look(self, count: int) -> Iterator[Run]:
         """Copies of what is ready, in the order of taking, `count` messages or more; sizes are not told."""
         for priority in sorted({*self._heaps, 0}, reverse=True):
-            runs = [run for _, run in self._heaps.get(priority, ()) if run.payloads]
-            if priority:
-                yield from _in_order(runs)
-            else:
-                yield from _in_order([*runs, *self.lane.look(count)])
+            runs = _by_first(self._heaps.get(priority, []))
+            yield from _in_order(runs if priority else merge(runs, self.lane.look(count), key=_first))
 
     def runs(self) -> Iterator[Run]:
         """The runs in the heaps, in no order."""
@@ -175,17 +173,36 @@ class Ready:
         return piece
 
 
-def _in_order(runs: list[Run]) -> Iterator[Run]:
-    """Copies of runs whose sequences may lie between each other's, cut so that sequences rise."""
-    rest = [(run.sequences[0], index, run) for index, run in enumerate(runs)]
-    heapify(rest)
-    while rest:
-        _, index, run = rest[0]
-        next_sequence = min((entry[0] for entry in rest[1:3]), default=1 << 62)
-        stop = bisect_left(run.sequences, next_sequence)
+def _first(run: Run) -> int:
+    return run.sequences[0]
+
+
+def _by_first(heap: list[tuple[int, Run]]) -> Iterator[Run]:
+    """The runs of a heap by their first sequences, found as they are asked for: a look need not sort them all."""
+    next_places = [(heap[0][0], 0)] if heap else []
+    while next_places:
+        _, place = heappop(next_places)
+        if heap[place][1].payloads:
+            yield heap[place][1]
+        for below in (2 * place + 1, 2 * place + 2):
+            if below < len(heap):
+                heappush(next_places, (heap[below][0], below))
+
+
+def _in_order(runs: Iterator[Run]) -> Iterator[Run]:
+    """Copies of runs that come by their first sequences, cut so that all sequences rise."""
+    rest: list[tuple[int, int, Run]] = []
+    coming = next(runs, None)
+    for serial in counting():
+        while coming is not None and (not rest or _first(coming) < rest[0][0]):
+            heappush(rest, (_first(coming), serial, coming))
+            coming = next(runs, None)
+        if not rest:
+            return
+        _, _, run = heappop(rest)
+        bound = min(rest[0][0] if rest else 1 << 62, _first(coming) if coming is not None else 1 << 62)
+        stop = bisect_left(run.sequences, bound)
         yield run.slice(0, stop, {})
         if stop < len(run.payloads):
             tail = run.slice(stop, len(run.payloads), {})
-            heapreplace(rest, (tail.sequences[0], index, tail))
-        else:
-            heappop(rest)
+            heappush(rest, (_first(tail), serial, tail))

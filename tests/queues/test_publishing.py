@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from quickpulse.errors import InvalidArgument, QueuePaused, TooManyQueues
+from quickpulse.queues.admission import resolved
 from quickpulse.queues.named import MESSAGE_BYTES
-from quickpulse.queues.policies import Limits
-from quickpulse.queues.publishing import LONGEST_KEY, resolved
+from quickpulse.queues.policies import LONGEST_KEY, Limits
 from quickpulse.requests import Batch, Delivery, Overflow, Pause, Properties, Publish, PublishReply, Resume
 from tests.queues.brokers import BrokerTestCase
 

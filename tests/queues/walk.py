@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from quickpulse.errors import NoDeadLetterQueue, NotFound, QueuePaused, QuickPulseError, TooManyQueues
-from quickpulse.queues import agenda, dedup, directory, lane, leases, publishing, ready, redriving
+from quickpulse.queues import admission, agenda, dedup, directory, lane, leases, ready, redriving
 from quickpulse.queues.broker import Broker
 from quickpulse.queues.life import State
 from quickpulse.queues.policies import SERVER_POLICY, Limits, over
@@ -444,7 +444,7 @@ SMALL = {
     lane: {"LEAST_TRIMMED": 2, "RUN_MESSAGES": 3},
     ready: {"LEAST_SWEPT": 1, "RUN_MESSAGES": 3},
     directory: {"RUN_MESSAGES": 2},
-    publishing: {"RUN_MESSAGES": 3},
+    admission: {"RUN_MESSAGES": 3},
     redriving: {"RUN_MESSAGES": 2},
     dedup: {"MOST_KEYS": 1000, "LEAST_SLEEP_MS": 1},
 }

@@ -1,0 +1,268 @@
+"""A batch that is looked at message by message: what is wrong with one, whether it is there already, whether it fits.
+
+What is stored has consecutive sequences; it is put into runs by what decides about its place: priority, delay and time
+to live.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import accumulate
+
+from quickpulse.errors import (
+    BatchRejected,
+    InvalidArgument,
+    MessageTooLarge,
+    QueueFull,
+    QuickPulseError,
+    ServerFull,
+)
+from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
+from quickpulse.queues.policies import LONGEST_KEY, LONGEST_MS, Limits, require_between
+from quickpulse.queues.room import could_fit, fits
+from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run, weight_of
+from quickpulse.requests import NO_PROPERTIES, Batch, Overflow, Properties, PublishReply, Rejection
+
+HIGHEST_PRIORITY = 9
+
+_PROPERTIES = tuple(each.name for each in fields(Properties))
+
+
+def resolved(common: Properties | None, own: Properties) -> Properties:
+    """The properties in force: `own` where it is not zero or empty, else `common`."""
+    if common is None:
+        return own
+    return Properties(**{name: getattr(own, name) or getattr(common, name) for name in _PROPERTIES})
+
+
+def fault_of(properties: Properties) -> InvalidArgument | None:
+    """What is wrong with them."""
+    try:
+        require_between("priority", properties.priority, 0, HIGHEST_PRIORITY)
+        require_between("delay_ms", properties.delay_ms, 0, LONGEST_MS)
+        require_between("ttl_ms", properties.ttl_ms, 0, LONGEST_MS)
+        require_between("dedup_key: its length", len(properties.dedup_key), 0, LONGEST_KEY)
+    except InvalidArgument as error:
+        return error
+    return None
+
+
+class Admission:
+    """One batch on its way in."""
+
+    def __init__(self, queue: NamedQueue, batch: Batch, payloads: list[bytes], now_ms: int, limits: Limits) -> None:
+        self.queue = queue
+        self.payloads = payloads
+        self.now_ms = now_ms
+        self.limits = limits
+        self.common = None if batch.common == NO_PROPERTIES else batch.common
+        self.weight = weight_of(self.common) if self.common is not None else 0
+        self.own: dict[int, Properties] = {}
+        self.weights: dict[int, int] = {}
+        for index, own in batch.properties.items():
+            if not 0 <= index < len(payloads):
+                raise InvalidArgument(f"properties of message {index}, but there are {len(payloads)} messages")
+            self.own[index] = whole = resolved(self.common, own)
+            self.weights[index] = weight_of(whole)
+        self.errors: dict[int, QuickPulseError] = {}
+        self.duplicates: list[int] = []
+        self.first_stored = queue.lane.stored + 1
+
+    def publish(self, is_atomic: bool) -> PublishReply:
+        """Store what is valid, new, and fits."""
+        self._judge()
+        repeats, candidates = self._find_duplicates()
+        if is_atomic:
+            self._admit_all(candidates)
+        elif self.queue.policy.overflow is Overflow.DROP_OLDEST:
+            self._admit_dropping(candidates)
+        else:
+            self._admit_fitting(candidates)
+        for index, of in repeats:  # the first with its key was a candidate
+            if of in self.errors:
+                self.errors[index] = self.errors[of]
+            else:
+                self.duplicates.append(index)
+        return self._reply()
+
+    def _reply(self) -> PublishReply:
+        last = self.queue.lane.stored
+        for error in self.errors.values():
+            self.queue.counts.reject(error.code, 1)
+        return PublishReply(
+            ((self.first_stored, last),) if last >= self.first_stored else (),
+            tuple(sorted(self.duplicates)),
+            tuple(Rejection(index, self.errors[index]) for index in sorted(self.errors)),
+        )
+
+    def _properties(self, index: int) -> Properties | None:
+        return self.own.get(index, self.common)
+
+    def _size(self, index: int) -> int:
+        return len(self.payloads[index]) + self.weights.get(index, self.weight)
+
+    def _judge(self) -> None:
+        """Note what is wrong with single messages."""
+        most = self.limits.max_message_bytes
+        if max(map(len, self.payloads)) > most:
+            for index, payload in enumerate(self.payloads):
+                if len(payload) > most:
+                    self.errors[index] = MessageTooLarge(len(payload), most)
+        fault = fault_of(self.common) if self.common is not None else None
+        if fault is not None:
+            for index in range(len(self.payloads)):
+                if index not in self.own:
+                    self.errors.setdefault(index, fault)
+        for index, own in self.own.items():
+            fault = fault_of(own)
+            if fault is not None:
+                self.errors.setdefault(index, fault)
+
+    def _find_duplicates(self) -> tuple[list[tuple[int, int]], Sequence[int]]:
+        """Pairs of a message and an earlier one of the batch with its key; and all that may be stored."""
+        every = range(len(self.payloads))
+        keys = self.queue.keys
+        has_keys = (self.common is not None and self.common.dedup_key) or any(
+            own.dedup_key for own in self.own.values()
+        )
+        if not (has_keys and keys.window_ms):
+            return [], [index for index in every if index not in self.errors] if self.errors else every
+        repeats: list[tuple[int, int]] = []
+        candidates: list[int] = []
+        seen: dict[str, int] = {}
+        for index in every:
+            properties = self._properties(index)
+            if index in self.errors:
+                continue
+            key = properties.dedup_key if properties is not None else ""
+            if key and keys.knows(key, self.now_ms):
+                self.duplicates.append(index)
+            elif key and key in seen:
+                repeats.append((index, seen[key]))
+            else:
+                candidates.append(index)
+                if key:
+                    seen[key] = index
+        return repeats, candidates
+
+    # ---- what fits ----
+
+    def _admit_fitting(self, candidates: Sequence[int]) -> None:
+        """As many as fit, from the first on."""
+        queue, usage = self.queue, self.queue.usage
+        sizes = list(accumulate(map(self._size, candidates)))
+        taken = [size + count * MESSAGE_BYTES for count, size in enumerate(sizes, 1)]
+        count = min(
+            max(queue.capacity - len(queue), 0),
+            bisect_right(sizes, queue.capacity_bytes - queue.size_bytes),
+            bisect_right(taken, usage.limit - usage.used),
+        )
+        refused = candidates[count:]
+        if refused:
+            self._refuse(refused, sizes[count - 1] + self._size(refused[0]) if count else sizes[0], count + 1)
+        self._store(candidates[:count])
+
+    def _admit_all(self, candidates: Sequence[int]) -> None:
+        """All or none."""
+        if not candidates:
+            return
+        queue, size_bytes = self.queue, sum(map(self._size, candidates))
+        is_dropping = queue.policy.overflow is Overflow.DROP_OLDEST
+        if not self.errors and (could_fit if is_dropping else fits)(queue, len(candidates), size_bytes):
+            while not fits(queue, len(candidates), size_bytes):
+                queue.drop_oldest()
+            self._store(candidates)
+        elif self.errors:
+            rejected = BatchRejected()
+            self.errors.update((index, rejected) for index in candidates)
+        else:
+            self._refuse(candidates, size_bytes, len(candidates))
+
+    def _admit_dropping(self, candidates: Sequence[int]) -> None:
+        """Each, as long as there are ready ones to be dropped for it."""
+        if not candidates:
+            return
+        queue, size_bytes = self.queue, sum(map(self._size, candidates))
+        if could_fit(queue, len(candidates), size_bytes):
+            while not fits(queue, len(candidates), size_bytes):
+                queue.drop_oldest()
+            self._store(candidates)
+            return
+        for place, index in enumerate(candidates):
+            if not could_fit(queue, 1, self._size(index)):
+                self._refuse(candidates[place:], self._size(index), 1)
+                return
+            while not fits(queue, 1, self._size(index)):
+                queue.drop_oldest()
+            self._store((index,))
+
+    def _refuse(self, indexes: Sequence[int], size_bytes: int, count: int) -> None:
+        """These do not fit, because so much together is too much for the queue, or for the server."""
+        queue = self.queue
+        if queue.policy.overflow is Overflow.DROP_OLDEST:
+            held, held_bytes = queue.held, queue.held_bytes
+        else:
+            held, held_bytes = len(queue), queue.size_bytes
+        is_full = held + count > queue.capacity or held_bytes + size_bytes > queue.capacity_bytes
+        error = QueueFull() if is_full else ServerFull()
+        self.errors.update((index, error) for index in indexes)
+
+    # ---- storing ----
+
+    def _store(self, indexes: Sequence[int]) -> None:
+        if not indexes:
+            return
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        if not self.own and self.common is None:
+            groups[0, 0, 0] = list(range(len(indexes)))
+        elif not self.own and self.common is not None:
+            groups[self.common.priority, self.common.delay_ms, self.common.ttl_ms] = list(range(len(indexes)))
+        else:
+            for place, index in enumerate(indexes):
+                each = self._properties(index) or NO_PROPERTIES
+                groups.setdefault((each.priority, each.delay_ms, each.ttl_ms), []).append(place)
+        if self.common is None and groups.keys() == {(0, 0, 0)}:
+            self._note_extras(indexes, range(self.queue.lane.stored + 1, self.queue.lane.stored + 1 + len(indexes)))
+            self.queue.store([self.payloads[index] for index in indexes], sum(map(self._size, indexes)), self.now_ms)
+        else:
+            sequences = self.queue.lane.skip(len(indexes))
+            self._note_extras(indexes, sequences)
+            for (priority, delay_ms, ttl_ms), places in groups.items():
+                for start in range(0, len(places), RUN_MESSAGES):
+                    part = places[start : start + RUN_MESSAGES]
+                    run = self._run(indexes, part, sequences)
+                    run.priority = priority
+                    run.expires_at = self.now_ms + ttl_ms if ttl_ms else 0
+                    self.queue.admit(run, delay_ms, self.now_ms)
+        self._remember_keys(indexes)
+
+    def _run(self, indexes: Sequence[int], places: list[int], sequences: range) -> Run:
+        chosen = [indexes[place] for place in places]
+        is_whole = places[-1] - places[0] + 1 == len(places)
+        return Run(
+            [self.payloads[index] for index in chosen],
+            sequences[places[0] : places[-1] + 1] if is_whole else [sequences[place] for place in places],
+            self.now_ms,
+            sum(map(self._size, chosen)),
+            common=self.common,
+            weight=self.weight,
+        )
+
+    def _note_extras(self, indexes: Sequence[int], sequences: range) -> None:
+        """Keep what single messages have of their own."""
+        if self.own:
+            self.queue.is_slow = True
+            for index, sequence in zip(indexes, sequences, strict=True):
+                own = self.own.get(index)
+                if own is not None:
+                    self.queue.extras[sequence] = Extra(own, self.weights[index])
+
+    def _remember_keys(self, indexes: Sequence[int]) -> None:
+        common_key = self.common.dedup_key if self.common is not None else ""
+        if common_key or self.own:
+            for index in indexes:
+                properties = self._properties(index)
+                if properties is not None and properties.dedup_key:
+                    self.queue.keys.add(properties.dedup_key, self.now_ms)

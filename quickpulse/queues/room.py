@@ -1,0 +1,25 @@
+"""Whether messages fit: into their queue, and into the server."""
+
+from __future__ import annotations
+
+from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
+
+
+def fits(queue: NamedQueue, count: int, size_bytes: int) -> bool:
+    """Whether so much fits into the queue, and into the server, as they are."""
+    return (
+        len(queue) + count <= queue.capacity
+        and queue.size_bytes + size_bytes <= queue.capacity_bytes
+        and queue.usage.used + size_bytes + count * MESSAGE_BYTES <= queue.usage.limit
+    )
+
+
+def could_fit(queue: NamedQueue, count: int, size_bytes: int) -> bool:
+    """Whether so much fits once all that is ready was dropped."""
+    ready_bytes = queue.size_bytes - queue.held_bytes
+    return (
+        queue.held + count <= queue.capacity
+        and queue.held_bytes + size_bytes <= queue.capacity_bytes
+        and queue.usage.used - ready_bytes - len(queue.ready) * MESSAGE_BYTES + size_bytes + count * MESSAGE_BYTES
+        <= queue.usage.limit
+    )
