@@ -6,6 +6,7 @@ holds open is bounded; when it goes, nothing waits for it any more.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.errors import InvalidArgument, QueueUnavailable, QuickPulseError, TooManyRequests
-from quickpulse.requests import Credit, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
+from quickpulse.requests import Credit, Deliveries, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
 from quickpulse.wire.v1.table import BY_KIND
 
 _log = Logger()
@@ -31,6 +32,13 @@ def as_error(failure: Failure) -> QuickPulseError:
     return QueueUnavailable()
 
 
+def taken_in(reply: Any) -> int:
+    """How many messages in a reply are in no queue any more."""
+    if not isinstance(reply, Deliveries) or reply.first_receipt or reply.sequences is not None:  # leased, or looked at
+        return 0
+    return len(reply.batch.payloads)
+
+
 class Session:
     """The requests of one connection.
 
@@ -43,6 +51,7 @@ class Session:
         self._send = send
         self._open: dict[int, Deferred[Any]] = {}
         self._subscriptions: dict[int, Any] = {}
+        self._ended: deque[Any] = deque(maxlen=MOST_OPEN)  # may hold what goes back when the connection ends
         self._is_held = False
 
     def request(self, request_id: int, request: Any) -> None:
@@ -86,13 +95,20 @@ class Session:
         """Whether nothing waits for a reply; subscriptions do not count."""
         return not self._open
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is open: neither a request nor a subscription."""
+        return not (self._open or self._subscriptions)
+
     def lost(self) -> None:
         """The connection has ended: nothing is taken out for it any more."""
         waiting, self._open = self._open, {}
         for deferred in waiting.values():
             deferred.cancel()
-        subscriptions, self._subscriptions = self._subscriptions, {}
-        for subscription in subscriptions.values():
+        subscriptions = [*self._ended, *self._subscriptions.values()]
+        self._ended.clear()
+        self._subscriptions = {}
+        for subscription in subscriptions:
             subscription.lost()
 
     def _ask(self, request_id: int, request: Any) -> None:
@@ -125,7 +141,10 @@ class Session:
             self._send(request_id, deliveries)
 
         def ended(error: QuickPulseError | None) -> None:
-            if self._subscriptions.pop(request_id, None) is not None:
+            subscription = self._subscriptions.pop(request_id, None)
+            if subscription is not None:
+                if request.release_on_disconnect:
+                    self._ended.append(subscription)
                 self._send(request_id, SubscriptionEnded(error))
 
         try:
@@ -147,6 +166,7 @@ class Session:
         except QuickPulseError as error:
             del self._subscriptions[credit.subscription_id]
             subscription.end()
+            self._ended.append(subscription)
             self._send(credit.subscription_id, SubscriptionEnded(error))
 
     def _unsubscribe(self, request: Unsubscribe) -> None:

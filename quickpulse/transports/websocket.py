@@ -11,6 +11,8 @@ from quickpulse.transports.keepalive import PING_SECONDS, PING_TIMEOUT_SECONDS
 from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.transports.ws_connection import CLOSE_TIMEOUT_SECONDS, WsProtocol
 from quickpulse.transports.ws_fast import FastWsProtocol
+from quickpulse.wire.websocket.requests import ENDPOINTS
+from quickpulse.wire.websocket.subprotocols import V1_PATH
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
@@ -34,6 +36,7 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
     :param queue: the IMessageQueue.
     :param traffic: the ITraffic.
     :param settings: the bounds, and the origins of other hosts that may connect.
+    :param broker: the IBroker of v1; None: v1 is not served.
     """
 
     noisy = False
@@ -44,12 +47,16 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
         queue: Any,
         traffic: ITraffic,
         settings: Settings,
+        broker: Any = None,
     ) -> None:
         OpenConnections.__init__(self)
         WebSocketServerFactory.__init__(self, reactor=reactor, server="QuickPulse")
         self.protocol = FastWsProtocol if settings.ws_frames == "fast" else WsProtocol
         self._batched_timer = _Timer(reactor)  # autobahn's own would run on the global reactor
         self.queue = queue
+        self.broker = broker
+        self.max_batch_bytes = settings.max_batch_bytes
+        self.paths = frozenset(ENDPOINTS) if broker is None else frozenset((*ENDPOINTS, V1_PATH))
         self.traffic = traffic
         self.counts = traffic.of(NAME)
         self.settings = settings

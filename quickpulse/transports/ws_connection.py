@@ -14,8 +14,9 @@ from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, OPEN, 
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.handshake import fault_in, has_body
 from quickpulse.wire.websocket.requests import ENDPOINTS
+from quickpulse.wire.websocket.subprotocols import NONE_OFFERED, V1_PATH, Subprotocol, choose
 
-GOING_AWAY, POLICY_VIOLATION, MESSAGE_TOO_BIG, SERVICE_RESTART = 1001, 1008, 1009, 1012
+GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG, SERVICE_RESTART = 1001, 1003, 1008, 1009, 1012
 
 CLOSE_TIMEOUT_SECONDS = 5
 """How long the peer's Close is awaited after ours, and its end of the connection after both."""
@@ -84,19 +85,33 @@ class WsProtocol(ServingProtocol):
         self._idle_frames = self._idle_frames_asked = 0
         self._idle_frames_since = 0.0
         self._empty_fragments = 0
+        self._refused_kind: bool | None = None  # whether binary messages are, or text; None: neither
+        self._wrong_kind = ""
         self.factory.opened(self)
         super().connectionMade()
 
-    def onConnect(self, request: ConnectionRequest) -> None:
-        """Choose the endpoint by the path, and apply the Origin rule."""
-        if self._path not in ENDPOINTS:
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        """Choose the endpoint by the path, and apply the Origin rule; the subprotocol, where there is one."""
+        if self._path not in self.factory.paths:
             raise ConnectionDeny(404, NO_SUCH_PATH)
         if has_body(request.headers.get("content-length"), request.headers.get("transfer-encoding")):
             raise ConnectionDeny(BAD_REQUEST, "a handshake has no body")
         host, allowed = request.headers.get("host"), self.factory.allow_origin
         if not all(is_origin_allowed(origin, host, allowed) for origin in self._origins):
             raise ConnectionDeny(403, REFUSAL)
-        self._use(ENDPOINTS[self._path])
+        if self._path != V1_PATH:
+            self._use(ENDPOINTS[self._path])
+            return None
+        subprotocol = choose(request.protocols)
+        if subprotocol is None:
+            raise ConnectionDeny(BAD_REQUEST, NONE_OFFERED)
+        self._use_v1(subprotocol)
+        return subprotocol.name
+
+    def _use_v1(self, subprotocol: Subprotocol) -> None:
+        """Serve frames of v1."""
+        super()._use_v1(subprotocol)
+        self._refused_kind, self._wrong_kind = not subprotocol.is_binary, subprotocol.wrong_kind
 
     def onOpen(self) -> None:
         """The handshake is done: from here on a slow reader stops our reading."""
@@ -151,7 +166,11 @@ class WsProtocol(ServingProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Gather a complete message; one that comes after our Close is not accepted, and is not answered."""
-        if self.state == OPEN:
+        if self.state != OPEN:
+            return
+        if isBinary is self._refused_kind:
+            self._fail_connection(UNSUPPORTED_DATA, self._wrong_kind)
+        else:
             self._requests.append(payload)
 
     def onMessageBegin(self, isBinary: bool) -> None:
@@ -195,7 +214,12 @@ class WsProtocol(ServingProtocol):
         """Answer what came before, then send Close."""
         self._answer()
         send = super().sendCloseFrame
-        self._soon(lambda: send(code, reasonUtf8, isReply))
+
+        def send_last() -> None:
+            self._forget_v1()
+            send(code, reasonUtf8, isReply)
+
+        self._soon(send_last)
 
     def dropConnection(self, abort: bool = False) -> None:
         """End the connection: at once when it has failed, else after the answers."""
@@ -216,7 +240,7 @@ class WsProtocol(ServingProtocol):
 
     def failHandshake(self, reason: str, code: int = BAD_REQUEST, responseHeaders: Any = None) -> None:
         """Count why, and refuse."""
-        if code == UPGRADE_REQUIRED and self._path not in ENDPOINTS:
+        if code == UPGRADE_REQUIRED and self._path not in self.factory.paths:
             code, reason = 404, NO_SUCH_PATH
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
         super().failHandshake(reason, code, _REFUSAL_HEADERS.get(code, responseHeaders))
@@ -236,9 +260,19 @@ class WsProtocol(ServingProtocol):
         """Answer what was read, say 1012, and give the peer `seconds` to read it all."""
         if self.state == OPEN:
             self.closeHandshakeTimeout = seconds
-            self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
+            if self._v1 is None:
+                self._say_restart()
+            else:
+                self._v1.when_quiet(self._say_restart)
         elif self.state == CONNECTING:
             self.failHandshake("server is restarting", 503)
+
+    def _say_restart(self) -> None:
+        self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
+
+    def fail(self, code: int, reason: str) -> None:
+        """The peer broke the rules of what its messages say: close with `code`."""
+        self._fail_connection(code, reason)
 
     def readConnectionLost(self) -> None:
         """The peer sends nothing more; it may still read."""
@@ -300,7 +334,7 @@ class WsProtocol(ServingProtocol):
         """Close a connection on which no message came since `looks` looks ago, when it had been asked `asked`."""
         if self.state != OPEN:
             return
-        if self._asked != asked or self._is_waiting:
+        if self._asked != asked or self._is_waiting or not (self._v1 is None or self._v1.is_idle):
             self._look_again(self._asked, 0)
         elif looks < IDLE_LOOKS:
             self._look_again(asked, looks)
@@ -324,5 +358,6 @@ class WsProtocol(ServingProtocol):
             self._linger = self.factory.reactor.callLater(CLOSE_TIMEOUT_SECONDS, self.abort)
 
     def _lose(self) -> None:
+        self._forget_v1()
         self.unregisterProducer()
         self.transport.loseConnection()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from autobahn.websocket.xormasker import create_xor_masker
 from twisted.python.failure import Failure
 
 from quickpulse.transports.ws_connection import WsProtocol, join_many
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, OPEN
-from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_plain_frames, unmask
+from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_frames_of, take_plain_frames, unmask
+from quickpulse.wire.websocket.subprotocols import Subprotocol
 
 
 def _unmask_compiled(payload: bytes, key: bytes) -> bytes:
@@ -32,12 +36,19 @@ class FastWsProtocol(WsProtocol):
         self._parts: list[bytes] = []  # of a plain frame that lacks `_lacking` bytes: joined once
         self._lacking = self._joined_parts = 0
         self._most_bytes = self.factory.settings.max_message_bytes
+        self._take: Callable[..., tuple[list[bytes], int]] = take_plain_frames
         super().connectionMade()
 
     def connectionLost(self, reason: Failure) -> None:
         """Forget what was kept."""
         super().connectionLost(reason)
         self._parts = []
+
+    def _use_v1(self, subprotocol: Subprotocol) -> None:
+        """Take frames of its kind, up to the limit that it has."""
+        super()._use_v1(subprotocol)
+        self._most_bytes = self.factory.max_batch_bytes
+        self._take = partial(take_frames_of, subprotocol.first_byte)
 
     def dataReceived(self, data: bytes) -> None:
         """Take the frames of this read, and answer them."""
@@ -65,7 +76,7 @@ class FastWsProtocol(WsProtocol):
             and not self.inside_message
             and not self.autoPingTimeoutCall
         ):
-            requests, at = take_plain_frames(data, 0, self._most_bytes, _unmask_long)
+            requests, at = self._take(data, 0, self._most_bytes, _unmask_long)
             if at == len(data) and len(requests) <= self._slice and not self._gate.is_peer_slow:
                 self._serve(requests)
                 return
@@ -87,7 +98,7 @@ class FastWsProtocol(WsProtocol):
         end = len(chunk)
         while at < end:
             if self.current_frame is None and not self.inside_message:
-                payloads, at = take_plain_frames(chunk, at, self._most_bytes, _unmask_long)
+                payloads, at = self._take(chunk, at, self._most_bytes, _unmask_long)
                 if payloads:
                     self._took(payloads)
                 if at == end:

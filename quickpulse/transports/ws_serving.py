@@ -16,7 +16,9 @@ from twisted.python.failure import Failure
 
 from quickpulse.transports.deliveries import Deliveries
 from quickpulse.transports.flow import ReadGate, knows_arrivals
+from quickpulse.transports.ws_v1 import WsSession
 from quickpulse.wire.websocket.requests import UNAVAILABLE, Endpoint
+from quickpulse.wire.websocket.subprotocols import Subprotocol
 
 if TYPE_CHECKING:
     from quickpulse.transports.websocket import WsFactory
@@ -49,7 +51,7 @@ class _Gate(ReadGate):
         """The peer does not read as fast as it asks."""
         self.is_peer_slow = True
         super().pauseProducing()
-        self._connection.confirm()
+        self._connection.peer_waits()
 
     def resumeProducing(self) -> None:
         """It has read."""
@@ -77,6 +79,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._postponed: list[Callable[[], None]] = []
         self._counts = self.factory.counts
         self._slice = UNSLICED
+        self._v1: WsSession | None = None
         self._gate = _Gate(self)
         self._deliveries = Deliveries(self.transport)
         super().connectionMade()
@@ -87,6 +90,13 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._ask, self._yes = endpoint.ask(self.factory.queue), endpoint.yes
         self._slice = FIRST_SLICE if endpoint.gives_messages else UNSLICED
 
+    def _use_v1(self, subprotocol: Subprotocol) -> None:
+        """Serve requests as frames of v1."""
+        factory = self.factory
+        self.maxMessagePayloadSize = self.maxFramePayloadSize = factory.max_batch_bytes
+        self._v1 = WsSession(self, factory.broker, subprotocol, factory.max_batch_bytes)
+        self._serve = self._v1.serve  # type: ignore  # chosen once: v0 asks nothing more
+
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Write what autobahn makes, counted."""
         self._wrote(len(data))
@@ -96,8 +106,16 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         """Forget the messages that have arrived."""
         self._deliveries.confirm_arrived()
 
+    def peer_waits(self) -> None:
+        """The peer has not taken what waits for it."""
+        self.confirm()
+        if self._v1 is not None:
+            self._v1.hold()
+
     def peer_reads(self) -> None:
         """The peer has taken what waited for it: serve on, if that was waited for."""
+        if self._v1 is not None:
+            self._v1.release()
         if self._is_resting:
             self._is_resting = False
             self._go_on(None)
@@ -107,6 +125,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._is_lost = True
         self._requests.clear()
         self._postponed.clear()
+        self._forget_v1()
         if knows_arrivals(self.transport):
             self.confirm()
         self.factory.traffic.undelivered(self._deliveries.messages())
@@ -202,8 +221,34 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         _log.failure("a WebSocket connection failed", failure)
         self.abort()
 
+    def _forget_v1(self) -> None:
+        """Nothing more can be sent: nothing is taken out for this peer from here on."""
+        if self._v1 is not None:
+            self._v1.lost()
+
+    def asked_one(self) -> None:
+        """Count a request of v1."""
+        self._asked += 1
+
+    def write_frames(self, frames: bytes, messages: int) -> None:
+        """Write what v1 sends, with so many messages in it that are in no queue any more."""
+        if self._is_gone or self.state != OPEN:
+            self.factory.traffic.undelivered(messages)
+            return
+        self._deliveries.next += messages
+        self._wrote(len(frames))
+        self.transport.write(frames)
+
+    def rests_with(self, requests: list[bytes]) -> bool:
+        """If the peer does not read, keep these for when it does."""
+        if self._gate.is_peer_slow:
+            self._is_waiting = self._is_resting = True
+            self._requests = requests
+        return self._gate.is_peer_slow
+
     def abort(self) -> None:
         """Cut the connection, and know what was under way."""
+        self._forget_v1()
         self.confirm()
         self.transport.abortConnection()
 
@@ -215,7 +260,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
             action()
 
     def _wrote(self, size_bytes: int) -> None:
-        """Bytes without messages were written."""
+        """Bytes are about to be written, with the messages that `_deliveries` was told of."""
         self._deliveries.writes(size_bytes)
         self._counts.sent_bytes += size_bytes
 

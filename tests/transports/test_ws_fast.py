@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from quickpulse.transports import ws_fast
 from quickpulse.transports.ws_connection import WsProtocol
 from quickpulse.transports.ws_fast import FastWsProtocol
-from tests.transports import test_websocket, test_ws_connection, test_ws_serving
+from tests.transports import test_websocket, test_ws_connection, test_ws_serving, test_ws_v1
 from tests.transports.conversation import (
     BINARY,
     CLOSE,
@@ -78,6 +78,50 @@ class ConfirmTests(Fast, test_ws_serving.ConfirmTests):
 
 class DrainTests(Fast, test_websocket.DrainTests):
     """The orderly end of all connections."""
+
+
+class V1RequestTests(Fast, test_ws_v1.RequestTests):
+    """Requests and their replies, on /ws/v1."""
+
+
+class V1FaultTests(Fast, test_ws_v1.FaultTests):
+    """What a client must not do, on /ws/v1."""
+
+
+class V1GoneTests(Fast, test_ws_v1.GoneTests):
+    """Peers that vanish, on /ws/v1."""
+
+
+class V1SlowReaderTests(Fast, test_ws_v1.SlowReaderTests):
+    """Peers that do not read, on /ws/v1."""
+
+
+class V1EndTests(Fast, test_ws_v1.EndTests):
+    """The server's end, on /ws/v1."""
+
+
+class V1JsonRequestTests(Fast, test_ws_v1.JsonRequestTests):
+    """Requests and their replies, in JSON."""
+
+
+class V1JsonFaultTests(Fast, test_ws_v1.JsonFaultTests):
+    """What a client must not do, in JSON."""
+
+
+class V1JsonGoneTests(Fast, test_ws_v1.JsonGoneTests):
+    """Peers that vanish, in JSON."""
+
+
+class V1JsonSlowReaderTests(Fast, test_ws_v1.JsonSlowReaderTests):
+    """Peers that do not read, in JSON."""
+
+
+class V1JsonEndTests(Fast, test_ws_v1.JsonEndTests):
+    """The server's end, in JSON."""
+
+
+class V1HandshakeTests(Fast, test_ws_v1.HandshakeTests):
+    """The subprotocol is chosen."""
 
 
 def outcome(ws_frames: str, pieces: list[bytes], path: str = "/ws/publish", **options: Any) -> tuple[object, ...]:

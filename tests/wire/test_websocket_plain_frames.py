@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.wire.websocket import plain_frames
-from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_plain_frames, unmask
+from quickpulse.wire.websocket.plain_frames import frame_stop, lacking_bytes, take_frames_of, take_plain_frames, unmask
 
 LIMIT = 70_000
 
@@ -131,6 +131,48 @@ class TakeTests(SynchronousTestCase):
         self.takes(chunk, expected, len(chunk))
 
 
+class TakeOneKindTests(SynchronousTestCase):
+    """take_frames_of."""
+
+    def takes(self, chunk: bytes, payloads: list[bytes], stop: int, first: int = 0x82) -> None:
+        """What is taken from `chunk`, and where it stops; behind other bytes as well."""
+        self.assertEqual(take_frames_of(first, chunk, 0, LIMIT), (payloads, stop))
+        self.assertEqual(take_frames_of(first, b"\x82behind" + chunk, 7, LIMIT), (payloads, stop + 7))
+
+    def test_its_own_kind(self) -> None:
+        """As the other function takes them."""
+        for size in SIZES:
+            for first in (0x81, 0x82):
+                chunk = frame(bytes(size), first) + frame(b"b", first)
+                self.takes(chunk, [bytes(size), b"b"], len(chunk), first)
+
+    def test_the_other_kind_is_not_taken(self) -> None:
+        """First, between, or as the last."""
+        for first, other in ((0x82, 0x81), (0x81, 0x82)):
+            one, no = frame(b"a", first), frame(b"z", other)
+            self.takes(no + one, [], 0, first)
+            self.takes(one * 20 + no + one, [b"a"] * 20, 20 * len(one), first)
+            self.takes(one + no[:3], [b"a"], len(one), first)
+
+    def test_what_is_not_plain(self) -> None:
+        """It stops there, as the other does: at a ping, a fragment, an incomplete frame, and what is too long."""
+        one = frame(b"a")
+        for rest in (frame(b"", 0x89), frame(b"x", 0x02), one[:-1], one[:1], frame(bytes(LIMIT + 1))):
+            self.takes(one + rest, [b"a"], len(one))
+
+    def test_nothing(self) -> None:
+        """No bytes, no frames."""
+        self.takes(b"", [], 0)
+
+    @given(st.binary(max_size=60), st.sampled_from([0x81, 0x82]))
+    def test_any_bytes(self, chunk: bytes, first: int) -> None:
+        """Never more than the other takes, and the same ones."""
+        payloads, stop = take_frames_of(first, chunk, 0, LIMIT)
+        others, _ = take_plain_frames(chunk, 0, LIMIT)
+        self.assertEqual(others[: len(payloads)], payloads)
+        self.assertLessEqual(stop, len(chunk))
+
+
 class UnmaskTests(SynchronousTestCase):
     """unmask."""
 
@@ -153,6 +195,11 @@ class LackingTests(SynchronousTestCase):
                 self.assertTrue(0 < lacking <= head - have, (size, have))
             for have in range(head, min(len(whole), head + 9)):
                 self.assertEqual(lacking_bytes(b"before" + whole[:have], 6, LIMIT), len(whole) - have)
+
+    def test_a_whole_one(self) -> None:
+        """It lacks nothing, whatever follows."""
+        for tail in (b"", b"\x82", frame(b"b")):
+            self.assertEqual(lacking_bytes(frame(bytes(200)) + tail, 0, LIMIT), 0)
 
     def test_other_frames(self) -> None:
         """Text, control frames, fragments, no mask, over the limit, a length not in its shortest form."""

@@ -108,10 +108,26 @@ def take_plain_frames(
     return payloads, at
 
 
+def take_frames_of(
+    first_byte: int, chunk: bytes, at: int, most_bytes: int, unmask_long: Callable[[bytes, bytes], bytes] = unmask
+) -> tuple[list[bytes], int]:
+    """As `take_plain_frames`, but one of the other kind is not taken either.
+
+    :param first_byte: TEXT or BINARY.
+    """
+    end, stop = len(chunk), at
+    while stop < end and chunk[stop] == first_byte:
+        stop = frame_stop(chunk, stop)
+    if stop == end or chunk[stop] != (TEXT if first_byte == BINARY else BINARY):
+        return take_plain_frames(chunk, at, most_bytes, unmask_long)
+    payloads, taken_bytes = take_plain_frames(chunk[at:stop], 0, most_bytes, unmask_long)
+    return payloads, at + taken_bytes
+
+
 def lacking_bytes(chunk: bytes, at: int, most_bytes: int) -> int:
     """How many bytes, at least, a plain binary frame that begins at `at` still lacks; 0 when it is no such frame.
 
-    Of text, already a part can be wrong.
+    One that is complete lacks 0, too. Of text, already a part can be wrong.
     """
     have = len(chunk) - at
     if chunk[at] != BINARY:
@@ -127,7 +143,7 @@ def lacking_bytes(chunk: bytes, at: int, most_bytes: int) -> int:
     if size > 125:
         start, size = _long_header(chunk, at, size)
         start -= at
-    return start + size - have if size <= most_bytes else 0
+    return max(start + size - have, 0) if size <= most_bytes else 0
 
 
 def frame_stop(chunk: bytes, at: int) -> int:
