@@ -364,12 +364,12 @@ class Model:
             self._bury(queue, each, request.reason or "dead_letter", self.now, Event.DEAD_LETTER)
 
     def give_back(self, holder: object) -> None:
-        """It is gone."""
-        for queue in list(self.queues.values()):
-            for each in sorted(queue.of(State.LEASED), key=lambda each: each.receipt):
-                if each.holder == holder:
-                    queue.count("released")
-                    self._fail(queue, each, 0, self.now, Event.RELEASE)
+        """It is gone; what it had goes back in the order in which it was given."""
+        held = [(queue, each) for queue in self.queues.values() for each in queue.of(State.LEASED)]
+        for queue, each in sorted(held, key=lambda pair: pair[1].receipt):
+            if each.holder == holder:
+                queue.count("released")
+                self._fail(queue, each, 0, self.now, Event.RELEASE)
 
     # ---- administration ----
 
