@@ -118,7 +118,10 @@ class ISubscription(Interface):
         """Give nothing more, for ever; `ended(None)` is called."""
 
     def lost() -> None:
-        """The subscriber is gone: give nothing more, and take back what it holds, if it asked for that."""
+        """The subscriber is gone: give nothing more, and take back what it holds, if it asked for that.
+
+        After `end` too: what was given before it may still be held.
+        """
 
 
 class IBroker(Interface):

@@ -99,7 +99,7 @@ class Subscription(Party):
         wake: Callable[[Line], None],
     ) -> None:
         super().__init__()
-        self._give_back = give_back
+        self._give_back = give_back if request.release_on_disconnect else None
         self._broker = broker
         self._request = request
         self._deliver = deliver
@@ -165,11 +165,12 @@ class Subscription(Party):
             self._ended(error)
 
     def lost(self) -> None:
-        """Its subscriber is gone."""
+        """Its subscriber is gone, whether the subscription had ended before or not."""
         if not self.is_gone:
             self.leave()
-            if self._request.release_on_disconnect:
-                self._give_back(self)
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back(self)
 
     def _stand(self) -> None:
         if self.wants:

@@ -10,8 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.errors import QuickPulseError
-from quickpulse.requests import Deliveries
-from quickpulse.transports.v1_session import Session
+from quickpulse.transports.v1_session import Session, taken_in
 from quickpulse.wire.grpc.status import RpcError
 from quickpulse.wire.v1.errors import UNKNOWN_ERROR, retry_after_ms, row_of
 from quickpulse.wire.v1.frames import BINARY, read_request, write_reply
@@ -62,13 +61,6 @@ def _as_rpc_error(failure: Failure) -> RpcError:
     if not isinstance(error, QuickPulseError):
         _log.failure("the broker failed", failure)
     return rpc_error(error or QuickPulseError())
-
-
-def taken_in(reply: Any) -> int:
-    """How many messages in a reply are in no queue any more."""
-    if not isinstance(reply, Deliveries) or reply.first_receipt or reply.sequences is not None:  # leased, or looked at
-        return 0
-    return len(reply.batch.payloads)
 
 
 class FrameCall(Protocol):
@@ -151,4 +143,5 @@ class Connect:
 
     def _close_if_done(self) -> None:
         if self._has_ended and self._session.is_quiet and self._gathered is None:
+            self._session.lost()
             self._call.close()

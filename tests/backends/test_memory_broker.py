@@ -172,6 +172,15 @@ class SubscriptionTests(BrokerTestCase):
                 self.settle(again)
         self.assertEqual(self.ended, [])
 
+    def test_a_subscription_that_has_ended(self) -> None:
+        """What it holds still comes back when its subscriber goes, and not before."""
+        it = self.subscribe(release_on_disconnect=True)
+        self.publish(b"a")
+        it.end()
+        self.assertEqual(self.broker.get_queue(GetQueue("q")).leased, 1)
+        it.lost()
+        self.assertEqual(self.payloads(self.pull()), [b"a"])
+
     def test_only_its_own_comes_back(self) -> None:
         """What others hold, and what it settled, does not."""
         it = self.subscribe(messages=3, release_on_disconnect=True)

@@ -229,6 +229,17 @@ class SessionTests(SynchronousTestCase):
         self.broker.pulls[0].callback(DELIVERIES)
         self.assertEqual(self.sent[-1], (1, DELIVERIES))
 
+    def test_what_an_ended_subscription_holds(self) -> None:
+        """It is told of the connection's end, too, where what it holds is to go back then."""
+        for request_id, returns in ((1, True), (2, False), (3, True)):
+            self.session.request(request_id, Subscribe("q", 1, release_on_disconnect=returns))
+        self.session.request(9, Unsubscribe(1))
+        self.session.request(9, Unsubscribe(2))
+        self.session.request(9, Credit(3, 1001))
+        self.session.lost()
+        self.session.lost()
+        self.assertEqual([it.calls for it in self.broker.subscriptions], [["end", "lost"], ["end"], ["end", "lost"]])
+
     def test_the_connection_ends(self) -> None:
         """What waits is cancelled, what is pushed ends, and nothing is sent any more."""
         self.session.request(1, Pull(("q",)))
