@@ -19,8 +19,7 @@ from quickpulse.transports.http_access import FORM_TYPES, media_type
 from quickpulse.transports.http_answers import JSON_TYPE, allow_page, answer_error, answer_json, answer_preflight
 from quickpulse.transports.http_events import EVENTS_TYPE, EventStream
 from quickpulse.transports.openapi import OPENAPI_PATH, RAW_PATH, RAW_TYPE, TEXTS, document
-from quickpulse.transports.v1_calls import taken_in
-from quickpulse.transports.v1_session import as_error
+from quickpulse.transports.v1_session import as_error, taken_in
 from quickpulse.wire.v1.http_form import QUEUES_PATH, read_http, route
 from quickpulse.wire.v1.json_form import to_json
 from quickpulse.wire.v1.table import BY_NAME, Row
