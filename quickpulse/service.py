@@ -164,7 +164,7 @@ def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, bro
     from quickpulse.transports.ws_server import WsServer
 
     where, endpoint = _where(settings, reactor, "ws")
-    factory = WsFactory(reactor, queue, traffic, settings)
+    factory = WsFactory(reactor, queue, traffic, settings, broker)
     return WsServer(endpoint, where, factory)
 
 
