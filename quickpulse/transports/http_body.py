@@ -137,5 +137,6 @@ class BoundedRequest(Request):
             self._deadline = None
 
     def _let_go(self) -> None:
-        self._bodies.held_bytes -= self._held_bytes
-        self._held_bytes = 0
+        if self._held_bytes:  # else there may not even have been headers
+            self._bodies.held_bytes -= self._held_bytes
+            self._held_bytes = 0

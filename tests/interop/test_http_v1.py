@@ -1,0 +1,186 @@
+"""v1 over HTTP with real sockets: curl, the standard library's client, and peers that do not behave."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from quickpulse.backends.memory_broker import MemoryBroker
+from quickpulse.errors import NotFound
+from quickpulse.metrics.traffic import Traffic
+from quickpulse.queues.broker import Broker
+from quickpulse.requests import Batch, GetQueue, Publish
+from quickpulse.transports.http import CountedFactory, HttpServer, HttpSite
+from quickpulse.transports.listening import make_endpoint
+from tests.serving import in_loop, until
+
+JSON = {"Content-Type": "application/json"}
+
+CURL = shutil.which("curl")
+
+
+class PortTestCase(TestCase):
+    """A port with a broker behind it."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """Listen."""
+        traffic = Traffic()
+        self.broker: Any = MemoryBroker(reactor, Broker())
+        self.site = HttpSite(reactor, traffic, CollectorRegistry(), dict, list, self.broker)
+        self.server = HttpServer(
+            make_endpoint(reactor, "--http-endpoint", None, "127.0.0.1", 0), "here", CountedFactory(self.site, traffic)
+        )
+        self.server.startService()
+        self.addCleanup(self.server.stopService)
+        self.addCleanup(self.broker.close)
+        self.host, self.port = self.server.addresses[0].split(":")
+        self.url = f"http://{self.server.addresses[0]}/api/v1"
+
+    def open_socket(self) -> socket.socket:
+        """A connection without manners."""
+        sock = socket.create_connection((self.host, int(self.port)), timeout=20)
+        self.addCleanup(sock.close)
+        return sock
+
+    def head(self, line: str, *headers: str) -> bytes:
+        """The head of a request."""
+        return "\r\n".join((f"{line} HTTP/1.1", f"Host: {self.host}", *headers, "", "")).encode()
+
+    def waiters(self, name: str = "q") -> int:
+        """How many wait for a queue."""
+        try:
+            return self.broker.get_queue(GetQueue(name)).waiters
+        except NotFound:
+            return 0
+
+    def until(self, condition: Any) -> Deferred:
+        """Let time go by."""
+        return in_loop(until(condition))
+
+
+class ClientTests(PortTestCase):
+    """Clients from elsewhere."""
+
+    def curl(self, *arguments: str, data: bytes = b"") -> Deferred:
+        """A Deferred of what it wrote."""
+        if CURL is None:
+            self.skipTest("no curl here")
+        command = [CURL, "--silent", "--show-error", "--max-time", "20", *arguments]
+        return deferToThread(lambda: subprocess.run(command, input=data, capture_output=True, check=True).stdout)
+
+    def curl_json(self, path: str, body: dict[str, Any]) -> Deferred:
+        """POST JSON."""
+        arguments = ("-H", "Content-Type: application/json", "--data-binary", json.dumps(body), self.url + path)
+        return self.curl(*arguments).addCallback(json.loads)
+
+    @inlineCallbacks
+    def test_curl(self):
+        """Publish, raw and in JSON, pull, ack."""
+        raw = ("-H", "Content-Type: application/octet-stream", "--data-binary", "@-")
+        yield self.curl(*raw, f"{self.url}/queues/q/messages", data=b"\x00one")
+        yield self.curl_json("/queues/q/publish", {"batch": {"texts": ["two"]}})
+        got = yield self.curl_json("/queues/q/pull", {"max_messages": 2})
+        self.assertEqual(got["batch"]["payloads"], ["AG9uZQ==", "dHdv"])
+        receipts = [{"first": got["first_receipt"], "last": int(got["first_receipt"]) + 1}]
+        reply = yield self.curl_json("/queues/q/settle", {"receipts": receipts, "action": "ACK"})
+        self.assertEqual(reply, {"settled": "2"})
+
+    @inlineCallbacks
+    def test_curl_waits(self):
+        """A long poll, and a subscription to its end."""
+        waiting = self.curl_json("/queues/q/pull", {"wait_ms": 15_000})
+        yield self.until(self.waiters)
+        self.broker.publish(Publish("q", Batch([b"a"])))
+        self.assertEqual((yield waiting)["batch"], {"payloads": ["YQ=="]})
+        url = f"{self.url}/queues/q/subscribe?credit_messages=2&texts=true"
+        stream = self.curl("--no-buffer", "-H", "Accept: text/event-stream", url)
+        yield self.until(self.waiters)
+        self.broker.publish(Publish("q", Batch([b"b", b"c"])))
+        lines = (yield stream).decode().splitlines()
+        self.assertEqual(json.loads(lines[2].removeprefix("data: "))["batch"], {"texts": ["b", "c"]})
+        self.assertEqual(lines[-3:], ["event: end", "data: {}", ""])
+
+    @inlineCallbacks
+    def test_too_large(self):
+        """A client of the standard library, which reads after it has sent all, gets its answer."""
+
+        def blocking():
+            connection = http.client.HTTPConnection(self.host, int(self.port), timeout=20)
+            try:
+                connection.request("POST", "/api/v1/queues/q/publish", b" " * 10_000_000, JSON)
+                first = connection.getresponse()
+                body = first.read()
+                connection.request("POST", "/api/v1/queues/q/publish", b'{"batch":{"texts":["a"]}}', JSON)
+                return first.status, body, connection.getresponse().status
+            finally:
+                connection.close()
+
+        status, body, second = yield deferToThread(blocking)
+        self.assertEqual((status, json.loads(body)["error"]["reason"]), (413, "REQUEST_TOO_LARGE"))
+        self.assertEqual(second, 200)
+
+
+class PeerTests(PortTestCase):
+    """Those that vanish, and those that do not read."""
+
+    def pull(self, sock: socket.socket, more: bytes = b"") -> None:
+        """A pull that waits."""
+        body = b'{"wait_ms":60000}'
+        headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        sock.sendall(self.head("POST /api/v1/queues/q/pull", *headers) + body + more)
+
+    @inlineCallbacks
+    def test_vanishing(self):
+        """Nothing is leased for who was waiting."""
+        peers = [self.open_socket() for _ in range(50)]
+        for sock in peers:
+            self.pull(sock)
+        yield self.until(lambda: self.waiters() == 50)
+        for sock in peers:
+            sock.close()
+        yield self.until(lambda: not self.waiters())
+        self.broker.publish(Publish("q", Batch([b"a"])))
+        self.assertEqual(self.broker.get_queue(GetQueue("q")).ready, 1)
+
+    @inlineCallbacks
+    def test_haste(self):
+        """Who sends on and on behind a pull that waits is cut off, so its end is never missed."""
+        sock = self.open_socket()
+        self.pull(sock)
+        yield self.until(self.waiters)
+        sock.sendall(b"x" * 100_000)
+        yield self.until(lambda: not self.waiters())
+        both = self.open_socket()
+        self.pull(both, b"x" * 100_000)
+        yield self.until(lambda: not self.waiters() and not self.server.factory.protocols)
+
+    @inlineCallbacks
+    def test_a_subscriber_that_does_not_read(self):
+        """What it has room for is handed out; the rest stays ready, and comes when it reads."""
+        sock = self.open_socket()
+        sock.sendall(self.head("GET /api/v1/queues/q/subscribe?credit_messages=100000", "Accept: text/event-stream"))
+        yield self.until(self.waiters)
+        for _ in range(100):
+            self.broker.publish(Publish("q", Batch([bytes(1_000_000)])))
+
+        def stands_still() -> bool:
+            seen.append(self.broker.get_queue(GetQueue("q")).ready)
+            return len(seen) > 20 and len(set(seen[-20:])) == 1
+
+        seen: list[int] = []
+        yield self.until(stands_still)
+        self.assertGreater(seen[-1], 50)
+        yield deferToThread(lambda: [sock.recv(1 << 20) for _ in range(100)])
+        yield self.until(lambda: self.broker.get_queue(GetQueue("q")).ready < seen[-1])
