@@ -1,0 +1,61 @@
+"""What is told of queues, and a look into a long one."""
+
+from __future__ import annotations
+
+from quickpulse.queues.policies import Limits
+from quickpulse.requests import Peek, Properties
+from tests.queues.brokers import BrokerTestCase
+
+
+class DescribingTests(BrokerTestCase):
+    """Peeks and figures."""
+
+    limits = Limits(max_batch_bytes=1000)
+
+    def peek(self, count: int, max_bytes: int = 0) -> list[bytes]:
+        """The payloads."""
+        return list(self.broker.peek(Peek("q", count, max_bytes), self.now).batch.payloads)
+
+    def test_peek_over_lane_and_runs(self) -> None:
+        """In the order of taking, which a pull confirms."""
+        self.publish(*[b"%d" % each for each in range(10)])
+        self.pull(6, lease_ms=10)
+        self.publish_each(*[(b"p%d" % each, Properties(priority=each % 3)) for each in range(9)])
+        self.publish(*[b"c%d" % each for each in range(5)], id="x")
+        self.later(10)
+        looked = self.peek(50)
+        self.assertEqual(len(looked), 24)
+        self.assertEqual(self.peek(7), looked[:7])
+        self.assertEqual(self.payloads(50), looked)
+
+    def test_a_peek_is_bounded(self) -> None:
+        """By its own bytes and by the frame's."""
+        self.publish(*[b"x" * 92] * 30)
+        self.assertEqual((len(self.peek(30)), len(self.peek(30, 200)), len(self.peek(30, 1))), (10, 2, 1))
+
+    def test_peek_of_a_queue_that_is_paused_or_leased(self) -> None:
+        """What is leased is not shown."""
+        self.publish(b"a", b"b")
+        self.pull()
+        self.assertEqual(self.peek(5), [b"b"])
+
+    def test_properties_and_sizes(self) -> None:
+        """A message's size is its payload and the texts of its properties."""
+        self.publish(b"abc", id="é", headers={"k": "v"})
+        self.publish_each((b"d", Properties(dedup_key="xyz")))
+        self.assertEqual(self.info().size_bytes, 3 + 4 + 1 + 3)
+        got = self.broker.peek(Peek("q", 2), self.now)
+        self.assertEqual([got.batch.properties[index].id for index in (0,)], ["é"])
+        self.assertEqual(got.batch.properties[1].dedup_key, "xyz")
+
+    def test_the_oldest(self) -> None:
+        """The age of the oldest ready message, wherever it is; none is 0."""
+        self.publish(b"a", priority=1)
+        self.later(5)
+        self.publish(b"b")
+        self.later(5)
+        self.assertEqual(self.info().oldest_ms, 10)
+        self.payloads(1)
+        self.assertEqual(self.info().oldest_ms, 5)
+        self.payloads(1)
+        self.assertEqual(self.info().oldest_ms, 0)
