@@ -29,7 +29,7 @@ def _unary(row: Row, broker: Any, max_batch_bytes: int) -> UnaryMethod:
     ask = getattr(broker, row.name)
 
     def handle(message: bytes, _context: CallContext) -> bytes | Deferred[bytes]:
-        return serve(row, ask, message)
+        return serve(row, ask, message, max_batch_bytes)
 
     return UnaryMethod(handle, max_batch_bytes)
 

@@ -13,10 +13,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from quickpulse.errors import RequestTooLarge
 from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, at_leisure
 from quickpulse.transports.grpc_contract import DRAINING, NAME
-from quickpulse.transports.v1_calls import Connect, rpc_error, serve
+from quickpulse.transports.v1_calls import Connect, serve
 from quickpulse.wire.grpc.status import MAX_MESSAGE_CHARS, RpcError, Status
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
@@ -62,8 +61,7 @@ class V1Calls:
         async def handle(message: bytes, context: Any) -> bytes:
             self._counts.received_bytes += len(message)
             try:
-                self._require_short(message)
-                reply = serve(row, ask, message)
+                reply = serve(row, ask, message, self._max_batch_bytes)
                 if isinstance(reply, Deferred):
                     reply = await _waited(reply)
             except RpcError as error:
@@ -79,11 +77,6 @@ class V1Calls:
         error = await call.serve(self._streams)
         if error is not None:
             await self._fail(error, context)
-
-    def _require_short(self, message: bytes) -> None:
-        if len(message) > self._max_batch_bytes:
-            text = f"request of {len(message)} bytes is over the limit of {self._max_batch_bytes} (--max-batch-bytes)"
-            raise rpc_error(RequestTooLarge(text))
 
     async def _fail(self, error: RpcError, context: Any) -> None:
         """End the call with an error."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from quickpulse.errors import QuickPulseError
+from quickpulse.errors import QuickPulseError, RequestTooLarge
 from quickpulse.transports.v1_session import Session, taken_in
 from quickpulse.wire.grpc.status import RpcError
 from quickpulse.wire.v1.errors import UNKNOWN_ERROR, retry_after_ms, row_of
@@ -32,15 +32,18 @@ def rpc_error(error: BaseException) -> RpcError:
     return RpcError(row_of(error).status, str(error), fields)
 
 
-def serve(row: Row, ask: Callable[[Any], Any], message: bytes) -> bytes | Deferred[bytes]:
+def serve(row: Row, ask: Callable[[Any], Any], message: bytes, max_batch_bytes: int) -> bytes | Deferred[bytes]:
     """One RPC: the reply to a request, now or later. Cancelling the Deferred tells the broker that nobody waits.
 
     :param ask: the broker's method of this row.
+    :param max_batch_bytes: of a request. A server's own limit may be higher.
     :raises RpcError: what the call ends with; as the Deferred's failure too.
     """
     assert row.reply is not None  # as every row with an RPC has one
     serialize = row.reply.form.serialize
     try:
+        if len(message) > max_batch_bytes:
+            raise RequestTooLarge(f"request of {len(message)} bytes is over the limit of {max_batch_bytes}")
         reply = ask(row.request.parse(message))
         if not isinstance(reply, Deferred):
             return serialize(reply)
