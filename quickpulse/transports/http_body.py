@@ -89,17 +89,25 @@ class BoundedRequest(Request):
         self._stop_deadline()
         if self._is_cut:
             return
-        try:
-            if path.startswith(API):
-                self.method, self.uri, self.clientproto = command, path, version
-                self.path = path.partition(b"?")[0]
-                self.args = {}
-                self.content.seek(0)
-                self.process()
-            else:
-                super().requestReceived(command, path, version)
-        finally:
-            self._let_go()
+        if path.startswith(API):
+            self.method, self.uri, self.clientproto = command, path, version
+            self.path = path.partition(b"?")[0]
+            self.args = {}
+            self.process()
+        else:
+            super().requestReceived(command, path, version)
+
+    def take_body(self) -> bytes:
+        """What came, which is not kept here any more."""
+        body: bytes = self.content.getvalue()
+        self.content.truncate(0)
+        self._let_go()
+        return body
+
+    def finish(self) -> None:
+        """It is answered."""
+        self._let_go()
+        super().finish()
 
     def connectionLost(self, reason: Failure) -> None:
         """The peer is gone."""

@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
 
 from quickpulse.errors import InvalidArgument, TooManyRequests, Unsupported
 from quickpulse.requests import Batch, Publish, PublishReply, Subscribe
@@ -67,13 +69,19 @@ class Api(Resource):
 
     def render(self, request: Any) -> int:
         """Answer, now or later."""
+        if getattr(request.channel, "_waitingForTransport", False):  # twisted.web has no other word for it
+            request.registerProducer(_UntilRead(self._begin, request), True)
+        else:
+            self._begin(request)
+        return NOT_DONE_YET
+
+    def _begin(self, request: Any) -> None:
         try:
             if request.fault is not None:
                 raise request.fault
             self._serve(request)
         except Exception:
             self._fail(request, Failure())
-        return NOT_DONE_YET
 
     @cached_property
     def _openapi(self) -> bytes:
@@ -118,7 +126,7 @@ class Api(Resource):
         if request.method == b"POST":
             _require_type(request, JSON_TYPE)
             _require_none(query)
-        asked = read_http(row, queue, query, request.content.read())
+        asked = read_http(row, queue, query, request.take_body())
         if getattr(asked, "wait_ms", 0):
             self._require_room()
         reply = getattr(self._broker, row.name)(asked)
@@ -131,7 +139,7 @@ class Api(Resource):
     def _publish_raw(self, queue: str, request: Any) -> None:
         _require_type(request, RAW_TYPE)
         _require_none(_query(request))
-        reply = self._broker.publish(Publish(queue, Batch([request.content.read()])))
+        reply = self._broker.publish(Publish(queue, Batch([request.take_body()])))
         if isinstance(reply, Deferred):
             self._wait(request, reply, _write_raw)
         else:
@@ -197,6 +205,29 @@ class Api(Resource):
     def _closed(self, request: Any) -> None:
         self.open -= 1
         request.transport.is_awaited = False
+
+
+@implementer(IPushProducer)
+class _UntilRead:
+    """A request that came while answers to others wait for their reader: it is served when those are read.
+
+    Else a client that sends a thousand small requests at once, and reads nothing, had us write a thousand answers.
+    """
+
+    def __init__(self, begin: Callable[[Any], None], request: Any) -> None:
+        self._begin = begin
+        self._request = request
+
+    def pauseProducing(self) -> None:
+        """It is not begun yet."""
+
+    def resumeProducing(self) -> None:
+        """They are read."""
+        self._request.unregisterProducer()
+        self._begin(self._request)
+
+    def stopProducing(self) -> None:
+        """The connection ends, and the request with it."""
 
 
 def _query(request: Any) -> dict[str, str]:

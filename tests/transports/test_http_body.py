@@ -97,6 +97,12 @@ class BodyTests(HttpTestCase):
         client.vanish()
         self.assertEqual(self.site.bodies.held_bytes, 0)
 
+    def test_of_one_that_waits(self) -> None:
+        """It was read, so it is not kept while the request waits."""
+        client = self.client()
+        client.ask("POST", f"{API}/queues/q/pull", b'{"wait_ms":1000}' + b" " * 900, JSON)
+        self.assertEqual((client.read(), self.site.bodies.held_bytes), (b"", 0))
+
     def test_of_a_stranger(self) -> None:
         """It is not kept."""
         client = self.client(ELSEWHERE)

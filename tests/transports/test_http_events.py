@@ -114,6 +114,17 @@ class EventTests(HttpTestCase):
         self.clock.advance(0)
         self.assertEqual(data_of(client.events())[0]["batch"], {"texts": ["a"]})
 
+    def test_one_that_did_not_read_before(self) -> None:
+        """It is subscribed when it has read the answers to what it asked before."""
+        client = self.client()
+        client.wire.producer.pauseProducing()
+        client.ask("GET", f"{API}/queues/q/subscribe?credit_messages=10", headers=EVENTS)
+        self.publish(b"a")
+        self.assertEqual((client.read(), self.queue()["ready"]), (b"", "1"))
+        client.wire.producer.resumeProducing()
+        self.clock.advance(0)
+        self.assertEqual(len(data_of(client.answer().body)), 1)
+
     def test_a_client_that_goes_away(self) -> None:
         """Nothing is leased for it; what it holds goes back if it asked for that."""
         self.subscribe("credit_messages=1000").vanish()

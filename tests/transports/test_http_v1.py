@@ -127,6 +127,28 @@ class RequestTests(HttpTestCase):
         self.assertEqual(client.read().count(b"200 OK"), 2)
         self.assertEqual(self.queue()["ready"], "2")
 
+    def test_one_that_does_not_read(self) -> None:
+        """What it sends on is served when it has read, and one after the other."""
+        client = self.client()
+        client.wire.producer.pauseProducing()
+        for text in (b"a", b"b"):
+            client.ask("POST", f"{API}/queues/q/messages", text, RAW)
+        self.assertEqual(client.read(), b"")
+        self.assertEqual(self.ask("GET", "/queues").json, {})
+        client.wire.producer.resumeProducing()
+        self.assertEqual(client.read().count(b"200 OK"), 2)
+        self.assertEqual(self.site.bodies.held_bytes, 0)
+
+    def test_one_that_never_reads(self) -> None:
+        """Nothing was done for it, and nothing is left of it."""
+        client = self.client()
+        client.wire.producer.pauseProducing()
+        client.ask("POST", f"{API}/queues/q/messages", b"a", RAW)
+        self.assertEqual(self.site.bodies.held_bytes, 1)
+        client.vanish()
+        self.assertEqual(self.ask("GET", "/queues").json, {})
+        self.assertEqual(self.site.bodies.held_bytes, 0)
+
     def test_what_fails_here(self) -> None:
         """503, without a word of what it was; that is in the log."""
         self.patch(self.broker, "publish", lambda _: 1 / 0)
