@@ -216,7 +216,6 @@ class Broker:
     def tick(self, now_ms: int) -> int | None:
         """Do what is due; when to call again, in ms since 1970. None: nothing will be due."""
         self._advance(now_ms)
-        self._wake()
         return self._agenda.next_moment
 
     def next_deadline(self) -> int | None:
@@ -254,10 +253,12 @@ class Broker:
     # ---- what the requests share ----
 
     def _advance(self, now_ms: int) -> int:
-        """Let happen what was due by now; the moment that counts as now."""
+        """Let happen what was due by now, and tell who waits for it; the moment that counts as now."""
         if now_ms > self._now_ms:
             self._now_ms = now_ms
         self._agenda.run(self._now_ms)
+        if self._woken:
+            self._wake()
         return self._now_ms
 
     def _wake(self) -> None:

@@ -198,7 +198,6 @@ class PlainQueue:
     def _now(self) -> int:
         """Let happen what is due."""
         now_ms = self._advance(int(self._seconds() * 1000))
-        self._wake()
         if self._queue.is_gone:
             self._bind(self._open(now_ms))
         return now_ms

@@ -68,9 +68,16 @@ class Ready:
                 piece = self._take_piece(1, 1 << 62, extras)
             if piece is None:
                 break
-            pieces.append(piece)
             count -= len(piece.payloads)
             room -= piece.size_bytes + len(piece.payloads) * FRAME_BYTES
+            if (
+                pieces
+                and len(pieces[-1].payloads) + len(piece.payloads) <= RUN_MESSAGES
+                and pieces[-1].can_take_on(piece)
+            ):
+                pieces[-1].take_on(piece)  # what came back one by one is handed out together
+            else:
+                pieces.append(piece)
         return pieces
 
     def emptied(self, run: Run) -> Run:

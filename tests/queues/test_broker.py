@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickpulse.errors import InvalidArgument, NotFound
+from quickpulse.errors import InvalidArgument, NotFound, QueuePaused
 from quickpulse.queues.broker import MOST_PULLED_QUEUES, Broker
 from quickpulse.queues.policies import LONGEST_LEASE_MS, MOST_RECEIPTS, Limits
 from quickpulse.requests import (
@@ -329,6 +329,22 @@ class WatchTests(BrokerTestCase):
         self.now += 10
         self.publish(b"x", queue="other")
         self.assert_woken()
+
+    def test_by_a_call_that_asks_for_something_else(self) -> None:
+        """Whatever the call, and also when it is refused."""
+        self.publish(b"x", queue="other")
+        self.broker.pause(Pause("other", publishes=True), self.now)
+        for call in (
+            lambda: self.pull(queue="another"),
+            lambda: self.info("other"),
+            lambda: self.assertRaises(QueuePaused, self.publish, b"y", queue="other"),
+            lambda: self.assertRaises(NotFound, self.info, "nowhere"),
+        ):
+            self.publish(b"late", delay_ms=10)
+            self.assert_woken(0)
+            self.now += 10
+            call()
+            self.assert_woken()
 
     def test_returned_and_resumed(self) -> None:
         """A release; a resume of what is ready."""
