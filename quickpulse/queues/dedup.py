@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from quickpulse.queues.agenda import FORGET, Agenda
 from quickpulse.requests import PublishReply
 
@@ -24,8 +26,9 @@ class Keys:
         self.window_ms = 0
         self.newest_at: int | None = None
         self._agenda = agenda
-        self._messages: dict[str, int] = {}
-        self._batches: dict[bytes, tuple[int, PublishReply]] = {}
+        # Ordered, because to find the first key of a plain dict gets slower with each that was deleted before it.
+        self._messages: OrderedDict[str, int] = OrderedDict()
+        self._batches: OrderedDict[bytes, tuple[int, PublishReply]] = OrderedDict()
         self._is_scheduled = False
         self._kept = 0  # batches, with all that their replies name
 
@@ -48,7 +51,7 @@ class Keys:
             self._messages.pop(key, None)  # an old one is followed by a new one, behind the others
             self._messages[key] = now_ms
             if len(self._messages) > MOST_KEYS:
-                del self._messages[next(iter(self._messages))]
+                self._messages.popitem(last=False)
             self._added(now_ms)
 
     def add_batch(self, key: bytes, reply: PublishReply, now_ms: int) -> None:
