@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc.aio import EOF
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -262,7 +262,7 @@ class StreamCalls(_Calls):
 async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None = None) -> Any:
     """Await a Deferred in asyncio; when the call is cancelled meanwhile, `lost` gets what comes of it.
 
-    The Deferred itself is never cancelled: what it does to the queue goes on, and must be accounted for.
+    The Deferred itself is not cancelled here: what it does to the queue goes on, and must be accounted for.
     """
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -285,7 +285,9 @@ async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None =
 
 def _account(value: Any, lost: Callable[[Any], None] | None) -> None:
     """Say what became of a request whose caller had gone."""
-    if isinstance(value, QuickPulseError) or (isinstance(value, Failure) and value.check(QuickPulseError)):
+    if isinstance(value, QuickPulseError) or (
+        isinstance(value, Failure) and value.check(QuickPulseError, CancelledError)
+    ):
         return
     if isinstance(value, (Failure, BaseException)):
         _log.error("the queue failed after its caller had gone: {error}", error=value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc.aio import EOF
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -191,7 +191,6 @@ class ConnectCall:
 
 async def _waited(reply: Deferred[bytes]) -> bytes:
     """Await a reply. A caller that goes away, or whose deadline passes, waits no more: nothing is leased for it."""
-    reply.addErrback(lambda failure: failure.trap(CancelledError) and None)
     try:
         message: bytes = await at_leisure(reply)
     except asyncio.CancelledError:

@@ -6,26 +6,21 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.errors import QuickPulseError, RequestTooLarge
-from quickpulse.transports.v1_session import Session, taken_in
+from quickpulse.transports.v1_session import Session, as_error, taken_in
 from quickpulse.wire.grpc.status import RpcError
-from quickpulse.wire.v1.errors import UNKNOWN_ERROR, retry_after_ms, row_of
+from quickpulse.wire.v1.errors import retry_after_ms, row_of
 from quickpulse.wire.v1.frames import BINARY, read_request, write_reply
 from quickpulse.wire.v1.table import Row
-
-_log = Logger()
 
 REASON, RETRY_AFTER = b"quickpulse-reason", b"quickpulse-retry-after-ms"
 """Trailers of an error: its stable word, and after how many milliseconds a retry may help (absent: it does not)."""
 
 
-def rpc_error(error: BaseException) -> RpcError:
-    """What a call ends with for an error of ours; of any other only that there was one."""
-    if not isinstance(error, QuickPulseError):
-        return RpcError(row_of(error).status, UNKNOWN_ERROR)
+def rpc_error(error: QuickPulseError) -> RpcError:
+    """What a call ends with."""
     fields = [(REASON, error.code.encode())]
     if retry_after_ms(error):
         fields.append((RETRY_AFTER, b"%d" % retry_after_ms(error)))
@@ -48,7 +43,7 @@ def serve(row: Row, ask: Callable[[Any], Any], message: bytes, max_batch_bytes: 
         if not isinstance(reply, Deferred):
             return serialize(reply)
     except Exception:
-        raise _as_rpc_error(Failure()) from None
+        raise rpc_error(as_error(Failure())) from None
     answer: Deferred[bytes] = reply.addCallback(serialize).addErrback(_failed)
     return answer
 
@@ -56,14 +51,7 @@ def serve(row: Row, ask: Callable[[Any], Any], message: bytes, max_batch_bytes: 
 def _failed(failure: Failure) -> Any:
     if failure.check(CancelledError):  # its caller is gone
         return failure
-    raise _as_rpc_error(failure)
-
-
-def _as_rpc_error(failure: Failure) -> RpcError:
-    error = failure.value
-    if not isinstance(error, QuickPulseError):
-        _log.failure("the broker failed", failure)
-    return rpc_error(error or QuickPulseError())
+    raise rpc_error(as_error(failure))
 
 
 class FrameCall(Protocol):
@@ -118,8 +106,8 @@ class Connect:
 
     def ended(self) -> None:
         """The client asks nothing more: what is open is answered, nothing is pushed."""
-        self._has_ended = True
         self._session.unsubscribe_all()
+        self._has_ended = True
         self._close_if_done()
 
     def cancelled(self) -> None:
