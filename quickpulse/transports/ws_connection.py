@@ -274,6 +274,14 @@ class WsProtocol(ServingProtocol):
         """The peer broke the rules of what its messages say: close with `code`."""
         self._fail_connection(code, reason)
 
+    def serve_later(self, requests: list[bytes]) -> None:
+        """Keep the rest of a read until the peer reads, or at least until others had their turn."""
+        self._requests = requests
+        if self._gate.is_peer_slow:
+            self._is_waiting = self._is_resting = True
+        else:
+            self._rest_a_turn()
+
     def readConnectionLost(self) -> None:
         """The peer sends nothing more; it may still read."""
         self.confirm()

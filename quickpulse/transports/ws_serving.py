@@ -239,13 +239,6 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         self._wrote(len(frames))
         self.transport.write(frames)
 
-    def rests_with(self, requests: list[bytes]) -> bool:
-        """If the peer does not read, keep these for when it does."""
-        if self._gate.is_peer_slow:
-            self._is_waiting = self._is_resting = True
-            self._requests = requests
-        return self._gate.is_peer_slow
-
     def abort(self) -> None:
         """Cut the connection, and know what was under way."""
         self._forget_v1()

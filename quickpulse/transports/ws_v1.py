@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 _log = Logger()
 
-GATHERED_BYTES = 65_536
-"""Replies are written when they are so long, though more frames of the read wait: it is seen whether the peer reads."""
+GATHERED_BYTES, FRAMES_AT_ONCE = 65_536, 250
+"""Length of the replies, and number of frames, after which the rest of a read waits until others had their turn, and
+until the peer reads: a few bytes may ask for megabytes, or for a list of all queues."""
 
 
 class WsSession:
@@ -51,7 +52,7 @@ class WsSession:
 
     def serve(self, messages: list[bytes]) -> None:
         """Frames of a read: what can be answered now is answered together, as far as the peer reads it."""
-        connection = self._connection
+        connection, served = self._connection, 0
         self._gathered = []
         for served, message in enumerate(messages, 1):
             connection.asked_one()
@@ -60,12 +61,11 @@ class WsSession:
                 self._fail(request, close_code)
                 return
             self._session.request(request_id, request)
-            if self._gathered_bytes >= GATHERED_BYTES and served < len(messages):
-                self._write_gathered()
-                if connection.rests_with(messages[served:]):
-                    return
-                self._gathered = []
+            if self._gathered_bytes >= GATHERED_BYTES or served == FRAMES_AT_ONCE:
+                break
         self._write_gathered()
+        if served < len(messages):
+            connection.serve_later(messages[served:])
         self._tell_if_quiet()
 
     def when_quiet(self, act: Callable[[], None]) -> None:

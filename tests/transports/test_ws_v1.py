@@ -230,6 +230,24 @@ class RequestTests(V1TestCase):
         frames = it.frames(cut[0] + client_frame(b"?", PING) + cut[1] + self.frame(2, ListQueues()))
         self.assertEqual([opcode for opcode, _ in frames], [PONG, self.opcode, self.opcode])
 
+    def test_others_have_their_turn(self) -> None:
+        """Many frames of one read, or replies that are long, are not served all at once; order holds."""
+        self.put(*[b"x" * 500] * 200)
+        for requests in ([ListQueues()] * 600, [Pull(("q",), 20, delivery=Delivery.TAKEN)] * 10):
+            it = self.connect()
+            data = b"".join(self.frame(at, each) for at, each in enumerate(requests, 1))
+            self.patch(ws_v1, "GATHERED_BYTES", 20_000)
+            it.transport.clear()
+            it.protocol.dataReceived(data + self.frame(1000, ListQueues()) + close_frame())
+            first = self.replies(it.written())
+            self.assertTrue(0 < len(first) < len(requests))
+            self.assertEqual(it.transport.producerState, "paused")
+            self.clock.advance(0)
+            frames = server_frames(it.written())
+            ids = [request_id for request_id, _ in self.replies(it.written())]
+            self.assertEqual(ids, [*range(1, len(requests) + 1), 1000])
+            self.assertEqual(close_of(frames), 1000)
+
     def test_right_behind_the_handshake(self) -> None:
         """A client that does not wait for the handshake's answer loses nothing."""
         it = Conversation("/ws/v1", factory=self.factory)
