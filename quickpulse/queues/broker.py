@@ -197,15 +197,9 @@ class Broker:
         return Count(queue.purge())
 
     def delete_queue(self, request: DeleteQueue, now_ms: int) -> Count:
-        """Throw away a queue with all that is in it. Who watches it, watches the next one of that name."""
-        now_ms = self._advance(now_ms)
-        queue = self._directory.get(request.queue)
-        removed = self._directory.remove(queue)
-        if queue.watchers:
-            successor = self._directory.make(queue.name, now_ms)
-            successor.watchers = queue.watchers
-            successor.review()
-        return Count(removed)
+        """Throw away a queue with all that is in it. Nobody watches it from then on."""
+        self._advance(now_ms)
+        return Count(self._directory.remove(self._directory.get(request.queue)))
 
     def get_server_info(self, request: GetServerInfo, now_ms: int) -> ServerInfo:
         """What a client must know."""

@@ -64,6 +64,7 @@ class Directory:
         queue.held = queue.held_bytes = queue.leased = 0
         queue.extras.clear()
         queue.keys.clear()
+        queue.watchers.clear()
         queue.is_gone = queue.is_slow = True
         del self.queues[queue.name]
         return count

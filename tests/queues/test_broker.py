@@ -253,18 +253,18 @@ class AdministrationTests(BrokerTestCase):
         self.assertEqual((self.named().size_bytes, self.broker._directory.usage.used, self.named().extras), (0, 0, {}))
 
     def test_delete(self) -> None:
-        """With all that is in it; a new one of that name begins anew, and who watched watches it."""
+        """With all that is in it, and who watches it; a new one of that name begins anew."""
         woken: list[int] = []
-        self.broker.watch("q", lambda: woken.append(1))
-        self.publish(b"a", b"b", dedup_key="")
+        self.publish(b"a", b"b")
         self.publish(b"c", delay_ms=10)
         self.pull()
-        woken.clear()
+        self.broker.watch("q", lambda: woken.append(1))
         self.assertEqual(self.broker.delete_queue(DeleteQueue("q"), self.now).messages, 3)
         self.assertEqual(self.broker._directory.usage.used, 0)
+        self.assertRaises(NotFound, self.info)
         self.later(60_000)
         self.assertEqual(self.publish(b"d").sequences, ((1, 1),))
-        self.assertEqual((woken, self.info().waiters), ([1], 1))
+        self.assertEqual((woken, self.info().waiters), ([], 0))
 
     def test_peek(self) -> None:
         """The next messages as they are, however often; nothing changes."""

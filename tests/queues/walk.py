@@ -315,8 +315,7 @@ class Walk:
         queue = self.model.queues[name]
         self._same(self.broker.delete_queue(DeleteQueue(name), self.now).messages, len(queue.messages))
         self.model.remove(queue)
-        if queue.watched:
-            self.model.open(name).watched = queue.watched
+        self.watchers.pop(name, None)
 
     def redrive(self) -> None:
         """Dead letters go back."""
