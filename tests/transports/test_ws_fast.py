@@ -8,11 +8,21 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.backends.memory_broker import MemoryBroker
+from quickpulse.metrics.traffic import Traffic
+from quickpulse.queues.broker import Broker
+from quickpulse.queues.memory import MessageQueue
+from quickpulse.requests import Batch, Credit, GetQueue, ListQueues, Publish, Pull, Subscribe, Unsubscribe
+from quickpulse.settings import Settings
 from quickpulse.transports import ws_fast
+from quickpulse.transports.websocket import WsFactory
 from quickpulse.transports.ws_connection import WsProtocol
 from quickpulse.transports.ws_fast import FastWsProtocol
+from quickpulse.wire.v1.frames import write_request
+from quickpulse.wire.websocket.subprotocols import SUBPROTOCOLS, Subprotocol
 from tests.transports import test_websocket, test_ws_connection, test_ws_serving, test_ws_v1
 from tests.transports.conversation import (
     BINARY,
@@ -224,6 +234,55 @@ class SameAsPlainTests(SynchronousTestCase):
         frame = client_frame(b"a" * 50 + b"\xff" + b"a" * 800, TEXT)
         self.same([frame[:100], frame[100:]])
         self.assertEqual(close_of(server_frames(outcome("fast", [frame[:100]])[0][0])), 1007)
+
+
+V1_REQUESTS = [
+    Publish("q", Batch((b"a", b"\xff" * 30))),
+    Publish("q", Batch(("grün".encode() * 30,))),
+    Pull(("q",), 2),
+    Pull(("r",), wait_ms=9),
+    Subscribe("q", 3),
+    Credit(2, 1),
+    Unsubscribe(2),
+    ListQueues(),
+    GetQueue("none"),
+]
+
+
+class V1SameAsPlainTests(SynchronousTestCase):
+    """The same of /ws/v1, in each subprotocol."""
+
+    def outcome(self, ws_frames: str, subprotocol: Subprotocol, pieces: list[bytes]) -> tuple[object, ...]:
+        """All that can be seen of a conversation."""
+        clock = Clock()
+        broker = MemoryBroker(clock, Broker(), lambda: 0.0)
+        options = Settings("ws", ws_frames=ws_frames, max_batch_bytes=500)
+        factory = WsFactory(clock, MessageQueue(1), Traffic(), options, broker)
+        it = Conversation("/ws/v1", factory=factory).open(f"Sec-WebSocket-Protocol: {subprotocol.name}")
+        answers = [server_frames(it.say(piece)) for piece in pieces]
+        state, events = it.protocol.state, list(it.transport.events)
+        it.lose()
+        left = [(each.name, each.ready, each.leased, each.waiters) for each in broker.list_queues(ListQueues())]
+        broker.close()
+        return answers, left, it.traffic.refused_total, factory.counts.received_bytes, events, state
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.data())
+    def test_any_frames_cut_anywhere(self, data: st.DataObject) -> None:
+        """Requests and what is none, of the right kind and of the wrong one, and all that may be between them."""
+        subprotocol = data.draw(st.sampled_from(list(SUBPROTOCOLS.values())))
+        right, wrong = (BINARY, TEXT) if subprotocol.is_binary else (TEXT, BINARY)
+        request = st.sampled_from(V1_REQUESTS)
+        good = st.builds(
+            lambda number, each: client_frame(write_request(number, each, subprotocol.encoding), right),
+            st.integers(0, 4),
+            request,
+        )
+        noise = st.builds(client_frame, PAYLOADS, st.sampled_from([right] * 4 + [wrong]))
+        stream = data.draw(st.lists(st.one_of(good, good, good, good, noise, frames()), min_size=1, max_size=12))
+        pieces = cut(b"".join(stream), data.draw(st.lists(st.integers(0, 5_000), max_size=8)))
+        fast, plain = (self.outcome(setting, subprotocol, pieces) for setting in ("fast", "plain"))
+        self.assertEqual(fast, plain)
 
 
 class ReadingTests(SynchronousTestCase):
