@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, at_leisure
 from quickpulse.transports.grpc_contract import DRAINING, NAME
 from quickpulse.transports.v1_calls import Connect, serve
+from quickpulse.transports.v1_session import taken_in
 from quickpulse.wire.grpc.status import MAX_MESSAGE_CHARS, RpcError, Status
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
@@ -58,12 +59,16 @@ class V1Calls:
     def _unary(self, row: Row) -> Callable[[bytes, Any], Any]:
         ask = getattr(self._broker, row.name)
 
+        def lost(reply: bytes) -> None:
+            assert row.reply is not None
+            self._traffic.undelivered(taken_in(row.reply.form.parse(reply)))
+
         async def handle(message: bytes, context: Any) -> bytes:
             self._counts.received_bytes += len(message)
             try:
                 reply = serve(row, ask, message, self._max_batch_bytes)
                 if isinstance(reply, Deferred):
-                    reply = await _waited(reply)
+                    reply = await _waited(reply, lost)
             except RpcError as error:
                 await self._fail(error, context)
                 raise
@@ -189,10 +194,13 @@ class ConnectCall:
             await self._has_frames.wait()
 
 
-async def _waited(reply: Deferred[bytes]) -> bytes:
-    """Await a reply. A caller that goes away, or whose deadline passes, waits no more: nothing is leased for it."""
+async def _waited(reply: Deferred[bytes], lost: Callable[[bytes], None]) -> bytes:
+    """Await a reply. A caller that goes away, or whose deadline passes, waits no more: nothing is leased for it.
+
+    :param lost: gets a reply that came too late to be given up.
+    """
     try:
-        message: bytes = await at_leisure(reply)
+        message: bytes = await at_leisure(reply, lost)
     except asyncio.CancelledError:
         reply.cancel()
         raise

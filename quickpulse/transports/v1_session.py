@@ -118,7 +118,7 @@ class Session:
             self._send(request_id, as_error(Failure()))
             return
         if not isinstance(reply, Deferred):
-            self._send(request_id, reply)
+            self._reply(request_id, reply)
             return
         self._open[request_id] = reply
         reply.addCallbacks(self._answer, self._fail, callbackArgs=(request_id,), errbackArgs=(request_id,)).addErrback(
@@ -127,7 +127,14 @@ class Session:
 
     def _answer(self, reply: Any, request_id: int) -> None:
         if self._open.pop(request_id, None) is not None:
+            self._reply(request_id, reply)
+
+    def _reply(self, request_id: int, reply: Any) -> None:
+        """What the broker says; where that fits into no frame its client still hears of it."""
+        try:
             self._send(request_id, reply)
+        except Exception:
+            self._send(request_id, as_error(Failure()))
 
     def _fail(self, failure: Failure, request_id: int) -> None:
         if self._open.pop(request_id, None) is not None:
@@ -138,7 +145,7 @@ class Session:
 
     def _subscribe(self, request_id: int, request: Subscribe) -> None:
         def deliver(deliveries: Any) -> None:
-            self._send(request_id, deliveries)
+            self._reply(request_id, deliveries)
 
         def ended(error: QuickPulseError | None) -> None:
             subscription = self._subscriptions.pop(request_id, None)

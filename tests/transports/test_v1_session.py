@@ -159,6 +159,24 @@ class SessionTests(SynchronousTestCase):
         self.assertNotIn("secret", str(self.sent[-1][1]))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
+    def test_a_reply_that_fits_into_no_frame(self) -> None:
+        """Now, later, or pushed: the client hears that the broker failed, and others are served."""
+
+        def send(request_id: int, reply: Any) -> None:
+            if reply == "wrong":
+                raise TypeError("no frame has a str")
+            self.sent.append((request_id, reply))
+
+        session = Session(self.broker, send)
+        self.patch(self.broker, "get_queue", lambda request: "wrong")
+        session.request(1, GetQueue("q"))
+        session.request(2, Pull(("q",)))
+        self.broker.pulls[0].callback("wrong")
+        session.request(3, Subscribe("q", 1))
+        self.broker.subscriptions[0].deliver("wrong")
+        self.assertEqual(self.errors(), [(number, QueueUnavailable.code) for number in (1, 2, 3)])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 3)
+
     def test_ids(self) -> None:
         """0, and those that are open, are refused; what is open goes on."""
         self.session.request(0, PUBLISH)
