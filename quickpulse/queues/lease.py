@@ -223,10 +223,9 @@ class Lease:
         queue.touched = moment
         queue.fail(part, 0, moment)
 
-    def due(self, indexes: Sequence[int], moment: int) -> list[int]:
-        """Those of `indexes` that were extended to that moment, and are held still."""
-        moved, payloads = self._moved or {}, self.run.payloads
-        return [each for each in indexes if moved.get(each) == moment and payloads[each] is not None]
+    def is_due(self, index: int, moment: int) -> bool:
+        """Whether this one was extended to that moment, and is held still."""
+        return bool(self._moved and self._moved.get(index) == moment and self.run.payloads[index] is not None)
 
     def _held(self, start: int, stop: int, unknown: Unknown | None) -> Sequence[int]:
         """Indexes of those that are not settled; the receipts of the others are noted."""
@@ -253,16 +252,23 @@ class Lease:
 class Part:
     """Some messages of a block that have a deadline of their own."""
 
-    __slots__ = ("indexes", "lease")
+    __slots__ = ("_passed", "indexes", "lease")
 
     def __init__(self, lease: Lease, indexes: Sequence[int]) -> None:
         self.lease = lease
         self.indexes = indexes
+        self._passed = 0  # that many were found settled or extended again, and are not looked at any more
 
     def is_pending(self, moment: int) -> bool:
         """Whether any of them has this deadline still."""
-        return bool(self.lease.left and self.lease.due(self.indexes, moment))
+        lease, indexes = self.lease, self.indexes
+        if not lease.left:
+            return False
+        while self._passed < len(indexes) and not lease.is_due(indexes[self._passed], moment):
+            self._passed += 1
+        return self._passed < len(indexes)
 
     def happen(self, moment: int) -> None:
         """They go back."""
-        self.lease.expire(self.lease.due(self.indexes, moment), moment)
+        lease = self.lease
+        lease.expire([each for each in self.indexes[self._passed :] if lease.is_due(each, moment)], moment)
