@@ -1,10 +1,14 @@
-"""The stories of v1 by grpcio's client, over the native server and grpcio's, by RPCs and by Connect, in both modes."""
+"""The stories of v1 by grpcio's client, over the native server and grpcio's, by RPCs and by Connect, in both modes.
+
+Also over a broker that answers late.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.broker_peers import FramesPeer
+from quickpulse import service
+from tests.broker_peers import FramesPeer, LateBroker
 from tests.broker_scenario import BrokerScenario, Conversation, Peer, SubscriptionScenario
 from tests.serving import ServiceTestCase, until
 from tests.transports.grpc_v1_peers import ConnectConversation, GrpcPeer
@@ -42,6 +46,21 @@ class ConnectScenario(GrpcScenario):
         return FramesPeer(self.converse)
 
 
+class LateScenario(GrpcScenario):
+    """Each answer of the broker's is a Deferred that fires later."""
+
+    def start(self, mode: str, **settings: Any) -> Any:
+        """With the broker wrapped."""
+        make_store = service.make_store
+
+        def make_late_store(*arguments: Any) -> Any:
+            broker, queue = make_store(*arguments)
+            return LateBroker(broker), queue
+
+        self.patch(service, "make_store", make_late_store)
+        return super().start(mode, **settings)  # type: ignore[misc]
+
+
 class NativeTests(GrpcScenario, ServiceTestCase):
     """The native server."""
 
@@ -61,6 +80,18 @@ class NativeConnectTests(ConnectScenario, ServiceTestCase):
 
 
 class GrpcioConnectTests(ConnectScenario, ServiceTestCase):
+    """grpcio's server."""
+
+    grpc_server = "grpcio"
+
+
+class NativeLateTests(LateScenario, ServiceTestCase):
+    """The native server."""
+
+    grpc_server = "native"
+
+
+class GrpcioLateTests(LateScenario, ServiceTestCase):
     """grpcio's server."""
 
     grpc_server = "grpcio"
