@@ -65,6 +65,8 @@ ARROWS = {
         "twisted",
         "zope.interface",
     },
+    # No server is needed for a client, nor Twisted, nor gRPC's library.
+    "quickpulse.client": {"quickpulse.errors", "quickpulse.requests", "quickpulse.version", "quickpulse.wire"},
     # The assembly.
     "quickpulse.banner": set(),
     "quickpulse.systemd": set(),

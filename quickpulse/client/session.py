@@ -1,0 +1,422 @@
+"""A client's conversation with a server, across connections: requests, replies, subscriptions, leases. No I/O is here.
+
+The face that has the sockets and the clock tells what happens (`connected`, `receive`, `lost`, `tick`) and does what
+`Host` asks. A call is answered exactly once: with a reply, or with an error when its time is up. What is open when a
+connection ends is asked again on the next one, where that cannot do it twice: publishing by its `batch_key`. The rest
+is told that the connection was lost.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Protocol
+from weakref import ref
+
+from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
+from quickpulse.client.options import Options
+from quickpulse.client.settling import Leased, Settling
+from quickpulse.client.subscribing import Subscribing
+from quickpulse.errors import Draining, InvalidArgument, QuickPulseError, RequestTooLarge
+from quickpulse.requests import (
+    Action,
+    Credit,
+    DeleteQueue,
+    Deliveries,
+    Delivery,
+    GetServerInfo,
+    Pull,
+    Purge,
+    Redrive,
+    ServerInfo,
+    Settle,
+    SettleReply,
+    Subscribed,
+    SubscriptionEnded,
+    Unsubscribe,
+)
+
+MOST_OPEN = 1_000
+"""Requests and subscriptions on a connection; the server takes 1,024. The rest waits here."""
+
+NEVER = float("inf")
+
+_ONCE = (Purge, DeleteQueue, Redrive)
+"""Not asked again when the connection ended before the reply: they may have been done."""
+
+_CONNECTION = 0
+"""The request_id of what is about the connection."""
+
+Done = Callable[[Any], None]
+
+
+class Host(Protocol):
+    """What a session wants of the face that it lives in. `settle_soon` may be called by any thread."""
+
+    def write_soon(self) -> None:
+        """There is something for `data_to_send`."""
+
+    def tick_at(self, when: float) -> None:
+        """Call `tick` then, at the latest."""
+
+    def settle_soon(self) -> None:
+        """Call `flush` within `flush_seconds`."""
+
+    def ready(self) -> None:
+        """The server answers."""
+
+    def cut(self) -> None:
+        """End the connection: it is lost."""
+
+
+class Call:
+    """A request that waits for its reply."""
+
+    __slots__ = ("deadline", "done", "request")
+
+    def __init__(self, request: Any, done: Done, deadline: float) -> None:
+        self.request = request
+        self.done: Done | None = done
+        self.deadline = deadline
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it can be asked again when its reply was lost."""
+        request = self.request
+        if isinstance(request, Pull):
+            return request.delivery is Delivery.LEASED
+        return not isinstance(request, _ONCE)
+
+    def answer(self, reply: Any) -> None:
+        """With a reply or an error."""
+        done, self.done = self.done, None
+        if done is not None:
+            done(reply)
+
+
+class Session:
+    """One client.
+
+    :param host: the face.
+    :param options: of the client.
+    """
+
+    def __init__(self, host: Host, options: Options) -> None:
+        self._host = host
+        self._options = options
+        self._link: Any = None
+        self.is_ready = False
+        """Whether there is a connection, and the server answers on it."""
+        self.server: ServerInfo | None = None
+        """What the server last said of itself."""
+        self.fault: QuickPulseError | None = None
+        """Why the last connection ended, or there is none."""
+        self.lost_leases = 0
+        """Messages that were settled too late, by acks that were not waited for."""
+        self._closed: QuickPulseError | None = None
+        self._ids = count(1)
+        self._open: dict[int, Call] = {}
+        self._waiting: deque[Call] = deque()
+        self._refused: list[Call] = []  # by a server that drains: they wait for the next connection
+        self._subscriptions: dict[int, Subscribing] = {}
+        self._dormant: list[Subscribing] = []  # wait for a connection
+        self.settling = Settling(host.settle_soon)
+        self._leases: list[tuple[float, int, Any, float]] = []  # a heap: extend when, number, which, until when at most
+        self._lease_numbers = count()
+        self._next_tick = NEVER
+        self._heard_at = 0.0
+        self._is_asked = False  # for a sign of life
+        self._key = os.urandom(8)
+        self._keys = count(1)
+
+    # ---- what the face tells ----
+
+    def connected(self, link: Any, now: float) -> None:
+        """There is a connection; nothing but a question of who is there is sent before that is answered."""
+        self._link = link
+        self._ids = count(1)
+        self._heard_at, self._is_asked = now, False
+        call = Call(GetServerInfo(), self._introduced, now + self._options.connect_seconds)
+        self._send(call)
+        self._want_tick(call.deadline)
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes came."""
+        if self._link is None:
+            return
+        self._heard_at, self._is_asked = now, False
+        for request_id, reply in self._link.receive(data, now):
+            if request_id == _CONNECTION and isinstance(reply, QuickPulseError):
+                self._cut(reply)
+                return
+            self._take(request_id, reply, now)
+        self._send_waiting(now)
+        self._host.write_soon()  # for what the link says by itself
+
+    def lost(self, error: QuickPulseError, now: float) -> None:
+        """The connection is over, or there will be none for now."""
+        self.fault = error
+        self._link, self.is_ready = None, False
+        open_calls, self._open = list(self._open.values()), {}
+        self._dormant += self._subscriptions.values()
+        self._subscriptions = {}
+        # The server ended the connection because of a request: to send it again would end the next one too.
+        is_hopeless = isinstance(error, InvalidArgument | RequestTooLarge)
+        kept = []
+        for call in open_calls:
+            if isinstance(call.request, GetServerInfo) and call.done == self._introduced:
+                continue
+            if is_hopeless or not call.repeats:
+                call.answer(error)
+            elif call.done is not None:
+                kept.append(call)
+        self._waiting.extendleft(reversed(kept + self._refused))
+        self._refused = []
+
+    def data_to_send(self) -> bytes:
+        """What is to be written now; it is handed out once."""
+        return b"" if self._link is None else bytes(self._link.data_to_send())
+
+    def tick(self, now: float) -> None:
+        """Do what is due: time that is up, leases to extend, silence."""
+        self._next_tick = NEVER
+        self._expire(now)
+        self._extend_leases(now)
+        self._listen_for_life(now)
+
+    def flush(self, now: float) -> None:
+        """Send what was said of messages."""
+        for request in self.settling.take():
+            self.ask(request, self._settled, now)
+
+    # ---- what users ask ----
+
+    def ask(self, request: Any, done: Done, now: float, seconds: float | None = None) -> Call:
+        """Ask; `done` is called with the reply or an error, perhaps within this call.
+
+        :param seconds: how long to wait for it; None: as the options say.
+        """
+        call = Call(request, done, now + (self._options.timeout_seconds if seconds is None else seconds))
+        if self._closed is not None:
+            call.answer(self._closed)
+        elif self.is_ready and not self._waiting and self._has_room:
+            self._send(call)
+        else:
+            self._waiting.append(call)
+        self._want_tick(call.deadline)
+        return call
+
+    def new_key(self) -> bytes:
+        """A `batch_key` that nobody else has."""
+        return self._key + next(self._keys).to_bytes(6, "big")
+
+    def subscribe(self, subscribing: Subscribing) -> None:
+        """Have messages pushed, for as long as the client lives."""
+        if self.is_ready and self._has_room:
+            self._send_subscribe(subscribing)
+        else:
+            self._dormant.append(subscribing)
+
+    def add_credit(self, subscribing: Subscribing) -> None:
+        """Ask for as many as have been handed on."""
+        if subscribing.id and self.is_ready:
+            messages, size = subscribing.take_credit()
+            self._link.send(0, Credit(subscribing.id, messages, size))
+            self._host.write_soon()
+
+    def unsubscribe(self, subscribing: Subscribing) -> None:
+        """Have nothing more pushed; its end is told, with the server's answer where there is a connection."""
+        if subscribing.id and self.is_ready:
+            self._link.send(0, Unsubscribe(subscribing.id))
+            self._host.write_soon()
+            return
+        if subscribing in self._dormant:
+            self._dormant.remove(subscribing)
+        subscribing.end(None)
+
+    def lease(self, deliveries: Deliveries, now: float) -> Leased:
+        """Keep what was delivered leased for as long as somebody holds it."""
+        leased = Leased(deliveries, self.settling)
+        if deliveries.first_receipt:
+            self._keep(ref(leased), deliveries.lease_ms, now, now + self._options.max_lease_seconds)
+        return leased
+
+    def release(self, deliveries: Deliveries) -> None:
+        """Nobody is there who would take them: put them back."""
+        last = deliveries.first_receipt + len(deliveries.batch.payloads) - 1
+        if deliveries.first_receipt and last >= deliveries.first_receipt:
+            self.settling.add(deliveries.queue, [(deliveries.first_receipt, last)], Action.RELEASE)
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this reply any more; messages in it are put back."""
+        if call.done is not None:
+            call.done = None
+            if call in self._waiting:
+                self._waiting.remove(call)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing waits for a reply, pulls left aside."""
+        return all(isinstance(call.request, Pull) for call in (*self._open.values(), *self._refused, *self._waiting))
+
+    def close(self, reason: QuickPulseError | None = None) -> None:
+        """The end: whoever still waits is told, and whoever asks from now on."""
+        reason = reason or ClientClosed()
+        self._closed = self._closed or reason
+        calls = [*self._open.values(), *self._refused, *self._waiting]
+        self._refused = []
+        subscriptions = [*self._subscriptions.values(), *self._dormant]
+        self._open, self._subscriptions, self._dormant = {}, {}, []
+        self._waiting.clear()
+        self._leases.clear()
+        for call in calls:
+            call.answer(reason)
+        for subscribing in subscriptions:
+            subscribing.end(reason)
+        if self._link is not None:
+            self._link.end()
+
+    # ---- sending ----
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._open) + len(self._subscriptions) < MOST_OPEN
+
+    def _send(self, call: Call) -> None:
+        request_id = next(self._ids)
+        try:
+            self._link.send(request_id, call.request)
+        except QuickPulseError as error:
+            call.answer(error)
+            return
+        self._open[request_id] = call
+        self._host.write_soon()
+
+    def _send_waiting(self, now: float) -> None:
+        while self._waiting and self.is_ready and self._has_room:
+            call = self._waiting.popleft()
+            if call.done is not None and call.deadline > now:
+                self._send(call)
+
+    def _send_subscribe(self, subscribing: Subscribing) -> None:
+        request_id = next(self._ids)
+        self._link.send(request_id, subscribing.request())
+        subscribing.id = request_id
+        self._subscriptions[request_id] = subscribing
+        self._host.write_soon()
+
+    # ---- replies ----
+
+    def _introduced(self, info: Any) -> None:
+        """The server has said who it is; or why it does not."""
+        if isinstance(info, QuickPulseError):
+            self._cut(info if not isinstance(info, Timeout) else ConnectionLost("the server does not answer"))
+            return
+        self.server = info
+        self._link.max_batch_bytes = info.limits.get("max_batch_bytes")
+        self.is_ready = True
+        self.fault = None
+        self._want_tick(self._heard_at + self._options.keepalive_seconds)
+        dormant, self._dormant = self._dormant, []
+        for subscribing in dormant:
+            self._send_subscribe(subscribing)
+        self._host.ready()
+
+    def _take(self, request_id: int, reply: Any, now: float) -> None:
+        """One frame of the server."""
+        subscribing = self._subscriptions.get(request_id)
+        if subscribing is not None:
+            self._push(subscribing, reply, now)
+            return
+        call = self._open.pop(request_id, None)
+        if call is None or call.done is None:
+            if isinstance(reply, Deliveries):
+                self.release(reply)
+        elif isinstance(reply, Draining):  # it was not done; the next connection is another server's
+            self._refused.append(call)
+        else:
+            call.answer(reply)
+
+    def _push(self, subscribing: Subscribing, reply: Any, now: float) -> None:
+        if isinstance(reply, Deliveries):
+            subscribing.take(self.lease(reply, now))
+        elif isinstance(reply, SubscriptionEnded | QuickPulseError):
+            del self._subscriptions[subscribing.id]
+            subscribing.id = 0
+            error = reply.error if isinstance(reply, SubscriptionEnded) else reply
+            if isinstance(error, Draining):  # it goes on with the next server
+                self._dormant.append(subscribing)
+            else:
+                subscribing.end(error)
+        else:
+            assert isinstance(reply, Subscribed)
+
+    def _settled(self, reply: Any) -> None:
+        if isinstance(reply, SettleReply):
+            self.lost_leases += sum(last - first + 1 for first, last in reply.unknown)
+
+    # ---- time ----
+
+    def _want_tick(self, when: float) -> None:
+        if when < self._next_tick:
+            self._next_tick = when
+            self._host.tick_at(when)
+
+    def _expire(self, now: float) -> None:
+        """Calls whose time is up. One that was sent stays known, so that messages in its reply are put back."""
+        why = f" ({self.fault})" if self.fault is not None else ""
+        for call in [*self._open.values(), *self._refused, *self._waiting]:
+            if call.done is not None and call.deadline <= now:
+                call.answer(Timeout(f"no reply to {type(call.request).__name__} in time{why}"))
+            elif call.done is not None:
+                self._want_tick(call.deadline)
+        self._waiting = deque(call for call in self._waiting if call.done is not None)
+
+    def _keep(self, leased: Any, lease_ms: int, now: float, until: float) -> None:
+        when = now + lease_ms / 2000
+        if when < until:
+            heapq.heappush(self._leases, (when, next(self._lease_numbers), leased, until))
+            self._want_tick(when)
+
+    def _extend_leases(self, now: float) -> None:
+        """Half of the lease is over."""
+        leases = self._leases
+        while leases and leases[0][0] <= now:
+            _, _, reference, until = heapq.heappop(leases)
+            leased = reference()
+            ranges = leased.open_ranges if leased is not None else []
+            if not ranges:
+                continue
+            deliveries = leased.deliveries
+            request = Settle(deliveries.queue, ranges, Action.EXTEND, lease_ms=deliveries.lease_ms)
+
+            def done(reply: Any, reference: Any = reference) -> None:
+                leased = reference()
+                if leased is not None and isinstance(reply, SettleReply) and reply.unknown:
+                    leased.lost(reply.unknown)
+
+            self.ask(request, done, now, max(deliveries.lease_ms / 1000, 0.001))
+            self._keep(reference, deliveries.lease_ms, now, until)
+        if leases:
+            self._want_tick(leases[0][0])
+
+    def _listen_for_life(self, now: float) -> None:
+        if self._link is None:
+            return
+        silent = now - self._heard_at
+        most = self._options.keepalive_seconds
+        if silent >= 2 * most:
+            self._cut(ConnectionLost(f"the server was silent for {silent:.0f} s"))
+        elif silent >= most and not self._is_asked:
+            self._is_asked = True
+            self._link.ping()
+            self._host.write_soon()
+        if self._link is not None:
+            self._want_tick(self._heard_at + most * (2 if self._is_asked else 1))
+
+    def _cut(self, error: QuickPulseError) -> None:
+        self.fault = error
+        self._host.cut()

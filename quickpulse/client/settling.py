@@ -1,0 +1,148 @@
+"""What is leased to this client, and what its user has said of it until that is sent. Any thread may say it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from quickpulse.requests import Action, Deliveries, Range, Settle
+
+MOST_RECEIPTS = 100_000
+"""That a request may speak of."""
+
+_OPEN = 0
+_SETTLED = 1
+
+
+class Leased:
+    """Messages that were delivered together, and which of them are not settled.
+
+    :param deliveries: they.
+    :param settling: where is said what became of them.
+    """
+
+    __slots__ = ("__weakref__", "_flags", "acks", "deliveries", "settling")
+
+    def __init__(self, deliveries: Deliveries, settling: Settling) -> None:
+        self.deliveries = deliveries
+        self.settling = settling
+        self.acks = settling.acks_of(deliveries.queue)
+        # A message that was taken has no receipt: there is nothing to be said of it.
+        initial = _OPEN if deliveries.first_receipt else _SETTLED
+        self._flags = bytearray([initial]) * len(deliveries.batch.payloads)
+
+    def ack(self, index: int) -> None:
+        """One is done; the quickest way of all."""
+        if self._flags[index]:
+            return
+        self._flags[index] = _SETTLED
+        self.acks.append(self.deliveries.first_receipt + index)
+        settling = self.settling
+        if not settling.is_awake:
+            settling.awake()
+
+    def claim(self, first: int, last: int, *, stays_open: bool = False) -> list[Range]:
+        """Receipts of those from index `first` to `last` that are not settled; from now on they are, unless they stay.
+
+        Both ends are included.
+        """
+        flags, found = self._flags, []
+        at = flags.find(_OPEN, first, last + 1)
+        while at >= 0:
+            end = flags.find(_SETTLED, at, last + 1)
+            end = last + 1 if end < 0 else end
+            found.append((self.deliveries.first_receipt + at, self.deliveries.first_receipt + end - 1))
+            if not stays_open:
+                flags[at:end] = bytes([_SETTLED]) * (end - at)
+            at = flags.find(_OPEN, end, last + 1)
+        return found
+
+    @property
+    def open_ranges(self) -> list[Range]:
+        """Receipts of all that are not settled."""
+        return self.claim(0, len(self._flags) - 1, stays_open=True)
+
+    def lost(self, ranges: Iterable[Range]) -> None:
+        """The server does not know these receipts any more."""
+        start, end = self.deliveries.first_receipt, self.deliveries.first_receipt + len(self._flags)
+        for first, last in ranges:
+            for receipt in range(max(first, start), min(last + 1, end)):
+                self._flags[receipt - start] = _SETTLED
+
+
+class Settling:
+    """What was said, in the order in which it was.
+
+    :param awake: called when there is something to send, after there was nothing; by any thread.
+    """
+
+    def __init__(self, awake: Callable[[], None]) -> None:
+        self._awake = awake
+        self.is_awake = False
+        # Threads only append, so that nothing is lost between them and the one that sends.
+        self._acks: dict[str, deque[int]] = {}
+        self._others: deque[tuple[Any, ...]] = deque()
+
+    def awake(self) -> None:
+        """There is something to send."""
+        self.is_awake = True
+        self._awake()
+
+    def acks_of(self, queue: str) -> deque[int]:
+        """Where receipts of this queue are put that are done."""
+        return self._acks.setdefault(queue, deque())
+
+    def add(self, queue: str, ranges: list[Range], action: Action, **how: Any) -> None:
+        """Say it of many."""
+        self._others.append((queue, ranges, action, how))
+        if not self.is_awake:
+            self.awake()
+
+    def take(self) -> list[Settle]:
+        """All that was said, as requests; it is handed out once."""
+        self.is_awake = False  # before anything is read, so that what comes meanwhile wakes again
+        requests = []
+        for queue, acks in self._acks.items():
+            if acks:
+                receipts = sorted([acks.popleft() for _ in range(len(acks))])
+                requests += settles(queue, ranges_of(receipts), Action.ACK)
+        for _ in range(len(self._others)):
+            queue, ranges, action, how = self._others.popleft()
+            requests += settles(queue, ranges, action, **how)
+        return requests
+
+
+def ranges_of(receipts: list[int]) -> list[Range]:
+    """Sorted numbers as ranges."""
+    if not receipts:
+        return []
+    ranges, first, last = [], receipts[0], receipts[0]
+    if receipts[-1] - first == len(receipts) - 1:
+        return [(first, receipts[-1])]
+    for receipt in receipts:
+        if receipt > last + 1:
+            ranges.append((first, last))
+            first = receipt
+        last = receipt
+    ranges.append((first, last))
+    return ranges
+
+
+def settles(queue: str, ranges: list[Range], action: Action, **how: Any) -> list[Settle]:
+    """Requests for these ranges, none of which speaks of too many receipts."""
+    requests: list[Settle] = []
+    part: list[Range] = []
+    room = MOST_RECEIPTS
+    for first, last in ranges:
+        while first <= last:
+            end = min(last, first + room - 1)
+            part.append((first, end))
+            room -= end - first + 1
+            first = end + 1
+            if not room:
+                requests.append(Settle(queue, part, action, **how))
+                part, room = [], MOST_RECEIPTS
+    if part:
+        requests.append(Settle(queue, part, action, **how))
+    return requests

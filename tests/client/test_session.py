@@ -1,0 +1,334 @@
+"""A client's session: each call is answered once, nothing is done twice, and what is held stays leased."""
+
+from __future__ import annotations
+
+import gc
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
+from quickpulse.client.options import Options
+from quickpulse.client.subscribing import Subscribing
+from quickpulse.errors import Draining, NotFound, RequestTooLarge
+from quickpulse.requests import (
+    Action,
+    Batch,
+    Credit,
+    Deliveries,
+    Delivery,
+    GetQueue,
+    Publish,
+    PublishReply,
+    Pull,
+    Purge,
+    Settle,
+    Subscribe,
+)
+from tests.client.worlds import World
+
+PUBLISH = Publish("q", Batch((b"a", b"b", b"c")))
+
+LOST = ConnectionLost("cut")
+
+
+class SessionTestCase(SynchronousTestCase):
+    """A session that is connected."""
+
+    def setUp(self) -> None:
+        """Connect."""
+        self.world = World()
+        self.session = self.world.session
+        self.link = self.world.connect()
+
+    def depth(self) -> int:
+        """Messages in the queue, whatever their state."""
+        (info,) = self.world.ask(GetQueue("q"))
+        return info.ready + info.leased + info.delayed
+
+    def pull(self, count: int = 10, lease_ms: int = 0) -> Deliveries:
+        """What is there."""
+        (deliveries,) = self.world.ask(Pull(("q",), count, lease_ms=lease_ms))
+        return deliveries
+
+
+class CallTests(SessionTestCase):
+    """Requests and their replies."""
+
+    def test_reply(self) -> None:
+        """A request gets its own."""
+        (reply,) = self.world.ask(PUBLISH)
+        self.assertEqual(list(reply.sequences), [(1, 3)])
+
+    def test_error(self) -> None:
+        """What the server says instead is the reply."""
+        (reply,) = self.world.ask(GetQueue("none"))
+        self.assertIsInstance(reply, NotFound)
+
+    def test_before_there_is_a_connection(self) -> None:
+        """It waits for one."""
+        world = World()
+        replies = world.ask(PUBLISH)
+        self.assertEqual(replies, [])
+        world.connect()
+        self.assertIsInstance(replies[0], PublishReply)
+
+    def test_time_is_up(self) -> None:
+        """Without a reply there is an error in time; a late reply is no second one."""
+        self.link.is_mute = True
+        replies = self.world.ask(PUBLISH, 2.0)
+        self.world.pass_time(3)
+        self.assertIsInstance(replies[0], Timeout)
+        self.link.is_mute = False
+        self.world.read()
+        self.assertEqual(len(replies), 1)
+
+    def test_time_is_up_without_a_connection(self) -> None:
+        """The error says why there is none."""
+        self.world.lose(LOST)
+        replies = self.world.ask(PUBLISH, 2.0)
+        self.world.pass_time(3)
+        self.assertIsInstance(replies[0], Timeout)
+        self.assertIn("cut", str(replies[0]))
+
+    def test_many_at_once(self) -> None:
+        """No more are open on a connection than the server takes; all are answered."""
+        replies = [self.world.ask(Pull(("q",), 1, wait_ms=5000)) for _ in range(1500)]
+        self.assertEqual(len(self.link.kinds(Pull)), 1000)
+        self.world.pass_time(11)
+        self.assertTrue(all(isinstance(reply, Deliveries) for each in replies for reply in each))
+        self.assertEqual(sum(map(len, replies)), 1500)
+
+    def test_close(self) -> None:
+        """Whoever waits is told, and whoever comes later."""
+        replies = self.world.ask(Pull(("q",), 1, wait_ms=5000))
+        self.session.close()
+        self.assertIsInstance(replies[0], ClientClosed)
+        self.assertIsInstance(self.world.ask(PUBLISH)[0], ClientClosed)
+
+
+class AgainTests(SessionTestCase):
+    """What becomes of requests when the connection ends."""
+
+    def test_publish_whose_reply_was_lost(self) -> None:
+        """It is sent again, and stored once."""
+        self.link.is_mute = True
+        request = Publish("q", PUBLISH.batch, self.session.new_key())
+        replies = self.world.ask(request)
+        self.world.lose(LOST)
+        self.world.connect()
+        self.assertEqual(list(replies[0].sequences), [(1, 3)])
+        self.assertEqual(self.depth(), 3)
+
+    def test_publish_that_never_arrived(self) -> None:
+        """It is sent again, before what was asked later."""
+        self.link.is_deaf = True
+        first = self.world.ask(Publish("q", Batch((b"first",)), self.session.new_key()))
+        self.world.lose(LOST)
+        second = self.world.ask(Publish("q", Batch((b"second",)), self.session.new_key()))
+        self.world.connect()
+        self.assertEqual((len(first), len(second)), (1, 1))
+        self.assertEqual(list(self.pull().batch.payloads), [b"first", b"second"])
+
+    def test_what_must_not_be_done_twice(self) -> None:
+        """A purge that may have been done is not asked again; nor is a pull that takes."""
+        self.link.is_mute = True
+        for request in (Purge("q"), Pull(("q",), 1, delivery=Delivery.TAKEN)):
+            replies = self.world.ask(request)
+            self.world.lose(LOST)
+            self.assertEqual(replies, [LOST])
+            self.world.connect().is_mute = True
+
+    def test_purge_that_was_not_sent(self) -> None:
+        """It waits for the connection like everything else."""
+        self.world.ask(PUBLISH)
+        self.world.lose(LOST)
+        replies = self.world.ask(Purge("q"))
+        self.world.connect()
+        self.assertEqual(replies[0].messages, 3)
+
+    def test_request_that_ended_the_connection(self) -> None:
+        """It is not sent again, as it would end the next one too."""
+        self.link.is_mute = True
+        replies = self.world.ask(PUBLISH)
+        error = RequestTooLarge("too long")
+        self.world.lose(error)
+        self.assertEqual(replies, [error])
+
+    def test_server_that_drains(self) -> None:
+        """What it refuses is asked of the next one."""
+        self.world.broker.drain()
+        replies = self.world.ask(PUBLISH)
+        self.assertEqual(replies, [])
+        self.world.lose(Draining())
+        self.world.broker = World().broker
+        self.world.connect()
+        self.assertIsInstance(replies[0], PublishReply)
+
+
+class LeaseTests(SessionTestCase):
+    """What was delivered and not settled."""
+
+    def test_what_is_held_stays_leased(self) -> None:
+        """Far beyond its lease; acked then, it is gone."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(lease_ms=4000), self.world.clock.seconds())
+        leased.ack(1)
+        self.world.pass_time(60)
+        self.assertEqual(self.depth(), 2)
+        self.assertEqual(len(self.pull().batch.payloads), 0)
+        leased.ack(0)
+        leased.ack(2)
+        self.world.flush()
+        self.assertEqual(self.depth(), 0)
+        self.assertEqual(self.session.lost_leases, 0)
+
+    def test_what_nobody_holds(self) -> None:
+        """Its lease runs out, as its user has forgotten it."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(lease_ms=4000), self.world.clock.seconds())
+        del leased
+        gc.collect()
+        self.world.pass_time(6)
+        self.assertEqual(len(self.pull().batch.payloads), 3)
+
+    def test_not_for_ever(self) -> None:
+        """A user that hangs holds nothing longer than the options allow."""
+        self.world = World(Options(max_lease_seconds=10))
+        self.session = self.world.session
+        self.world.connect()
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(lease_ms=4000), self.world.clock.seconds())
+        self.world.pass_time(20)
+        self.assertEqual(len(self.pull().batch.payloads), 3)
+        leased.ack(0)
+        self.world.flush()
+        self.assertEqual(self.session.lost_leases, 1)
+
+    def test_acks_travel_as_ranges(self) -> None:
+        """Whatever their order, and once."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(), self.world.clock.seconds())
+        for index in (2, 0, 1, 1):
+            leased.ack(index)
+        self.world.flush()
+        (settle,) = self.link.kinds(Settle)
+        first = leased.deliveries.first_receipt
+        self.assertEqual((settle.action, list(settle.receipts)), (Action.ACK, [(first, first + 2)]))
+
+    def test_ack_while_there_is_no_connection(self) -> None:
+        """It is sent on the next one: receipts outlive connections."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(), self.world.clock.seconds())
+        self.world.lose(LOST)
+        for index in range(3):
+            leased.ack(index)
+        self.world.flush()
+        self.world.connect()
+        self.assertEqual(self.depth(), 0)
+
+    def test_reply_that_nobody_waits_for(self) -> None:
+        """Its messages are put back at once, and the delivery does not count."""
+        call = self.session.ask(Pull(("q",), 10, wait_ms=5000), self.fail, self.world.clock.seconds())
+        self.session.abandon(call)
+        self.world.ask(PUBLISH)
+        self.world.flush()
+        deliveries = self.pull()
+        self.assertEqual(len(deliveries.batch.payloads), 3)
+        self.assertIsNone(deliveries.delivery_counts)
+
+
+class SubscriptionTests(SessionTestCase):
+    """Messages that are pushed."""
+
+    def subscribe(self, credit: int = 4) -> Subscribing:
+        """One that has begun."""
+        subscribing = Subscribing(Subscribe("q", credit), lambda: None)
+        self.session.subscribe(subscribing)
+        self.world.read()
+        return subscribing
+
+    def publish(self, count: int) -> None:
+        """So many messages."""
+        self.world.ask(Publish("q", Batch([b"%d" % number for number in range(count)])))
+        self.world.pass_time(0.1, 0.1)
+
+    def test_no_more_than_credit(self) -> None:
+        """What is not handed on is bounded; handing on brings more."""
+        subscribing = self.subscribe(4)
+        self.publish(10)
+        self.assertEqual(sum(len(each.deliveries.batch.payloads) for each in subscribing.helpings), 4)
+        while subscribing.helpings:
+            if subscribing.handed_on(subscribing.helpings.popleft()):
+                self.session.add_credit(subscribing)
+        self.world.pass_time(0.1, 0.1)
+        self.assertEqual([each.add_messages for each in self.link.kinds(Credit)], [4])
+        self.assertEqual(sum(len(each.deliveries.batch.payloads) for each in subscribing.helpings), 4)
+
+    def test_next_connection(self) -> None:
+        """It goes on there, with room for what is not here already."""
+        subscribing = self.subscribe(4)
+        self.publish(3)
+        self.world.lose(LOST)
+        link = self.world.connect()
+        self.assertEqual([each.credit_messages for each in link.kinds(Subscribe)], [1])
+        self.publish(3)
+        self.assertEqual(sum(len(each.deliveries.batch.payloads) for each in subscribing.helpings), 4)
+        self.assertFalse(subscribing.is_ended)
+
+    def test_server_that_drains(self) -> None:
+        """It goes on with the next one."""
+        subscribing = self.subscribe()
+        self.world.broker.drain()
+        self.world.read()
+        self.assertFalse(subscribing.is_ended)
+        self.world.lose(Draining())
+        self.world.broker = World().broker
+        self.assertEqual(len(self.world.connect().kinds(Subscribe)), 1)
+
+    def test_unsubscribe(self) -> None:
+        """Its end is told, with and without a connection."""
+        subscribing = self.subscribe()
+        self.session.unsubscribe(subscribing)
+        self.world.read()
+        self.assertTrue(subscribing.is_ended)
+        subscribing = self.subscribe()
+        self.world.lose(LOST)
+        self.session.unsubscribe(subscribing)
+        self.assertTrue(subscribing.is_ended)
+        self.assertEqual(self.world.connect().kinds(Subscribe), [])
+
+    def test_refused(self) -> None:
+        """The error is its end."""
+        subscribing = Subscribing(Subscribe("not a name!", 1), lambda: None)
+        self.session.subscribe(subscribing)
+        self.world.read()
+        self.assertTrue(subscribing.is_ended)
+        self.assertIsNotNone(subscribing.error)
+
+
+class LifeTests(SessionTestCase):
+    """Whether the server is there."""
+
+    def test_silence(self) -> None:
+        """A silent connection is asked for a sign of life, and given up without one."""
+        self.world.pass_time(20)
+        self.assertEqual((self.link.pings, self.world.cuts), (1, 0))
+        self.world.pass_time(15)
+        self.assertEqual((self.link.pings, self.world.cuts), (1, 1))
+
+    def test_sign_of_life(self) -> None:
+        """With one it lives on."""
+        for _ in range(4):
+            self.world.pass_time(16)
+            self.session.receive(b"", self.world.clock.seconds())
+        self.assertEqual(self.world.cuts, 0)
+
+    def test_server_that_does_not_introduce_itself(self) -> None:
+        """A connection on which nobody answers is no connection."""
+        self.world.lose(LOST)
+        self.world.link = link = type(self.link)(self.world.broker)
+        link.is_mute = True
+        self.session.connected(link, self.world.clock.seconds())
+        self.world.pass_time(6)
+        self.assertEqual(self.world.cuts, 1)
+        self.assertFalse(self.session.is_ready)
