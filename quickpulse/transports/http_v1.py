@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -17,9 +17,9 @@ from zope.interface import implementer
 
 from quickpulse.errors import InvalidArgument, TooManyRequests, Unsupported
 from quickpulse.requests import Batch, Publish, PublishReply, Subscribe
-from quickpulse.transports.http_access import FORM_TYPES, media_type
 from quickpulse.transports.http_answers import JSON_TYPE, allow_page, answer_error, answer_json, answer_preflight
-from quickpulse.transports.http_events import EVENTS_TYPE, EventStream
+from quickpulse.transports.http_events import EventStream
+from quickpulse.transports.http_fields import read_query, require_events, require_none, require_type, take_flag
 from quickpulse.transports.openapi import OPENAPI_PATH, RAW_PATH, RAW_TYPE, TEXTS, document
 from quickpulse.transports.v1_session import as_error, taken_in
 from quickpulse.wire.v1.http_form import QUEUES_PATH, read_http, route
@@ -32,21 +32,6 @@ MOST_OPEN = 900
 """Pulls that wait, and subscriptions: fewer than the port's connections, so that metrics and probes have some left."""
 
 _RAW_QUEUE, _, _RAW_END = RAW_PATH.partition("{queue}")
-
-_FLAGS = {"1": True, "true": True, "0": False, "false": False}
-
-
-class WrongMedia(InvalidArgument):
-    """HTTP has a status of its own for what is sent or wanted in a form that is not spoken here.
-
-    :param status: that.
-    """
-
-    code = InvalidArgument.code
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Api(Resource):
@@ -121,11 +106,11 @@ class Api(Resource):
         return None
 
     def _ask(self, row: Row, queue: str, request: Any) -> None:
-        query = _query(request)
-        texts = _flag(query, TEXTS)
+        query = read_query(request)
+        texts = take_flag(query, TEXTS)
         if request.method == b"POST":
-            _require_type(request, JSON_TYPE)
-            _require_none(query)
+            require_type(request, JSON_TYPE)
+            require_none(query)
         asked = read_http(row, queue, query, request.take_body())
         if getattr(asked, "wait_ms", 0):
             self._require_room()
@@ -137,8 +122,8 @@ class Api(Resource):
             answer_json(request, write(reply))
 
     def _publish_raw(self, queue: str, request: Any) -> None:
-        _require_type(request, RAW_TYPE)
-        _require_none(_query(request))
+        require_type(request, RAW_TYPE)
+        require_none(read_query(request))
         reply = self._broker.publish(Publish(queue, Batch([request.take_body()])))
         if isinstance(reply, Deferred):
             self._wait(request, reply, _write_raw)
@@ -146,11 +131,9 @@ class Api(Resource):
             answer_json(request, _write_raw(reply))
 
     def _subscribe(self, row: Row, queue: str, request: Any) -> None:
-        query = _query(request)
-        texts = _flag(query, TEXTS)
-        if EVENTS_TYPE not in ",".join(request.requestHeaders.getRawHeaders("Accept") or []):
-            # An image of a stranger's page may be fetched from anywhere, and would take messages.
-            raise WrongMedia(http.NOT_ACCEPTABLE, f"Accept: {EVENTS_TYPE} is wanted")
+        query = read_query(request)
+        texts = take_flag(query, TEXTS)
+        require_events(request)
         asked = read_http(row, queue, query, b"")
         if not asked.credit_messages:
             raise InvalidArgument("credit_messages: how many messages are wanted, 1 or more")
@@ -228,40 +211,6 @@ class _UntilRead:
 
     def stopProducing(self) -> None:
         """The connection ends, and the request with it."""
-
-
-def _query(request: Any) -> dict[str, str]:
-    """The query's fields, each once."""
-    text = request.uri.partition(b"?")[2].decode("latin-1")
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=100)
-    except ValueError:
-        raise InvalidArgument("query: not of the form name=value&...") from None
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise InvalidArgument("query: a name twice")
-    return fields
-
-
-def _flag(query: dict[str, str], name: str) -> bool:
-    text = query.pop(name, "0")
-    if text not in _FLAGS:
-        raise InvalidArgument(f"{name}: {text[:20]!r} is not true or false")
-    return _FLAGS[text]
-
-
-def _require_none(query: dict[str, str]) -> None:
-    if query:
-        raise InvalidArgument(
-            f"query: {next(iter(query))[:50]!r} is not for this request, whose fields are in its body"
-        )
-
-
-def _require_type(request: Any, wanted: str) -> None:
-    given = media_type(request)
-    if given != wanted:
-        what = "a form's type, which any page may send" if given in FORM_TYPES else "something else"
-        raise WrongMedia(http.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: {wanted} is wanted, and came {what}")
 
 
 def _write(row: Row, texts: bool, reply: Any) -> bytes:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
+from zope.interface.verify import verifyObject
+
 import quickpulse.transports.http_v1
-from quickpulse.requests import DeleteQueue
+from quickpulse.requests import Batch, DeleteQueue, Deliveries
 from quickpulse.transports.keepalive import PING_SECONDS
 from tests.transports.http_conversation import API, EVENTS, Client, HttpTestCase
 
@@ -145,6 +148,25 @@ class EventTests(HttpTestCase):
         self.publish(b"a")
         self.assertEqual(len(data_of(client.read().partition(b"\r\n\r\n")[2])), 2)
         self.assertTrue(client.wire.disconnecting)
+
+    def test_what_comes_too_late(self) -> None:
+        """A provider that goes on after the end has nobody to give to; the stream's producer is one."""
+        told: list[Any] = []
+        subscribe = self.broker.subscribe
+
+        def listen(asked: Any, deliver: Any, ended: Any) -> Any:
+            told.extend((deliver, ended))
+            return subscribe(asked, deliver, ended)
+
+        self.patch(self.broker, "subscribe", listen)
+        client = self.subscribe()
+        self.assertTrue(verifyObject(IPushProducer, told[0].__self__))
+        self.broker.drain()
+        client.read()
+        told[0](Deliveries("q", Batch([b"a"])))
+        told[1](None)
+        client.vanish()
+        self.assertEqual(client.read(), b"")
 
     def test_too_many(self) -> None:
         """They count with the pulls that wait."""
