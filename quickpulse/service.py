@@ -118,7 +118,18 @@ class QuickPulseService(MultiService):
         sources: list[Any] = [traffic]
         if IMetricsSource.providedBy(self.metrics):
             sources.insert(0, self.metrics)
-        site = HttpSite(reactor, self.traffic, make_registry(*sources), self.status, self.unready)
+        site = HttpSite(
+            reactor,
+            self.traffic,
+            make_registry(*sources),
+            self.status,
+            self.unready,
+            self.broker,
+            settings.http_api,
+            settings.max_batch_bytes,
+            settings.allow_origin,
+            settings.allow_host,
+        )
         where, endpoint = _where(self.settings, reactor, "http")
         return HttpServer(endpoint, where, CountedFactory(site, self.traffic))
 

@@ -56,7 +56,7 @@ def _seconds(text: str) -> float:
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"expected {' or '.join(words)}")
+            raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
         return text
 
     return parse
@@ -188,6 +188,18 @@ OPTIONS = (
         "Browser pages of other hosts that may connect: origins separated by commas, or * for any.",
     ),
     Option(
+        "http-api",
+        "loopback",
+        _one_of("loopback", "on", "off"),
+        "Who may use v1 over HTTP: loopback, this machine; on, everybody; off, nobody.",
+    ),
+    Option(
+        "allow-host",
+        (),
+        _words,
+        "Names of this server that v1 over HTTP answers to, beside loopback's; separated by commas, or * for any.",
+    ),
+    Option(
         "legacy-metric-names",
         False,
         _switch,
@@ -271,6 +283,8 @@ class Settings:
     total_bytes: int = 0
     max_batch_bytes: int = 4_128_768
     allow_origin: tuple[str, ...] = ()
+    http_api: str = "loopback"
+    allow_host: tuple[str, ...] = ()
     legacy_metric_names: bool = False
     ws_frames: str = "fast"
     grpc_server: str = "native"

@@ -34,6 +34,8 @@ DEFAULTS = {
     "total-bytes": 0,
     "max-batch-bytes": 4_128_768,
     "allow-origin": (),
+    "http-api": "loopback",
+    "allow-host": (),
     "legacy-metric-names": False,
     "ws-frames": "fast",
     "grpc-server": "native",
@@ -66,6 +68,8 @@ GOOD = {
     "total-bytes": [("0", 0), ("1", 1)],
     "max-batch-bytes": [("65536", 65_536), ("1073741824", 1_073_741_824)],
     "allow-origin": [("*", ("*",)), ("http://a, https://b:1,", ("http://a", "https://b:1")), ("", ())],
+    "http-api": [("on", "on"), ("loopback", "loopback"), ("off", "off")],
+    "allow-host": [("*", ("*",)), ("a.example, b", ("a.example", "b")), ("", ())],
     "legacy-metric-names": [("1", True), ("0", False), ("", False)],
     "ws-frames": [("plain", "plain"), ("fast", "fast")],
     "grpc-server": [("native", "native"), ("grpcio", "grpcio")],
@@ -100,6 +104,7 @@ BAD = {
     "max-queues": ([*WHOLE, "0"], "expected a whole number, 1 or more"),
     "total-bytes": ([*WHOLE], "expected a whole number, 0 or more"),
     "max-batch-bytes": ([*WHOLE, "65535", "1073741825"], "expected a whole number from 65536 to 1073741824"),
+    "http-api": (["", "all"], "expected loopback, on or off"),
     "legacy-metric-names": (["2", "true", "on", "yes", " 1"], "expected 1 or 0"),
     "ws-frames": (["", "quick"], "expected fast or plain"),
     "grpc-server": (["", "go"], "expected native or grpcio"),
@@ -132,7 +137,7 @@ class OptionTests(SynchronousTestCase):
         names = [option.name for option in OPTIONS]
         self.assertEqual(list(DEFAULTS), names)
         self.assertEqual(list(GOOD), names)
-        self.assertEqual({*BAD, "allow-origin"}, set(names))  # any text is a list of origins
+        self.assertEqual({*BAD, "allow-origin", "allow-host"}, set(names))  # any text is a list
 
     def test_defaults(self) -> None:
         """Nothing given: the contract's defaults, in the table and in the class."""
