@@ -21,7 +21,7 @@ from quickpulse.errors import (
 )
 from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
 from quickpulse.queues.policies import LONGEST_KEY, LONGEST_MS, Limits, require_between
-from quickpulse.queues.room import could_fit, fits
+from quickpulse.queues.room import fits, make_room
 from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run, weight_of
 from quickpulse.requests import NO_PROPERTIES, Batch, Overflow, Properties, PublishReply, Rejection
 
@@ -103,6 +103,17 @@ class Admission:
     def _size(self, index: int) -> int:
         return len(self.payloads[index]) + self.weights.get(index, self.weight)
 
+    def _chosen(self, indexes: Sequence[int]) -> list[bytes]:
+        if isinstance(indexes, range):  # all that there are, or a stretch of them
+            return self.payloads[indexes.start : indexes.stop]
+        return [self.payloads[index] for index in indexes]
+
+    def _total(self, indexes: Sequence[int]) -> int:
+        """Bytes of these together."""
+        if self.own:
+            return sum(map(self._size, indexes))
+        return sum(map(len, self._chosen(indexes))) + self.weight * len(indexes)
+
     def _judge(self) -> None:
         """Note what is wrong with single messages."""
         most = self.limits.max_message_bytes
@@ -152,6 +163,9 @@ class Admission:
     def _admit_fitting(self, candidates: Sequence[int]) -> None:
         """As many as fit, from the first on."""
         queue, usage = self.queue, self.queue.usage
+        if fits(queue, len(candidates), self._total(candidates)):
+            self._store(candidates)
+            return
         sizes = list(accumulate(map(self._size, candidates)))
         taken = [size + count * MESSAGE_BYTES for count, size in enumerate(sizes, 1)]
         count = min(
@@ -168,11 +182,9 @@ class Admission:
         """All or none."""
         if not candidates:
             return
-        queue, size_bytes = self.queue, sum(map(self._size, candidates))
+        queue, size_bytes = self.queue, self._total(candidates)
         is_dropping = queue.policy.overflow is Overflow.DROP_OLDEST
-        if not self.errors and (could_fit if is_dropping else fits)(queue, len(candidates), size_bytes):
-            while not fits(queue, len(candidates), size_bytes):
-                queue.drop_oldest()
+        if not self.errors and (make_room if is_dropping else fits)(queue, len(candidates), size_bytes):
             self._store(candidates)
         elif self.errors:
             rejected = BatchRejected()
@@ -184,18 +196,14 @@ class Admission:
         """Each, as long as there are ready ones to be dropped for it."""
         if not candidates:
             return
-        queue, size_bytes = self.queue, sum(map(self._size, candidates))
-        if could_fit(queue, len(candidates), size_bytes):
-            while not fits(queue, len(candidates), size_bytes):
-                queue.drop_oldest()
+        queue, size_bytes = self.queue, self._total(candidates)
+        if make_room(queue, len(candidates), size_bytes):
             self._store(candidates)
             return
         for place, index in enumerate(candidates):
-            if not could_fit(queue, 1, self._size(index)):
+            if not make_room(queue, 1, self._size(index)):
                 self._refuse(candidates[place:], self._size(index), 1)
                 return
-            while not fits(queue, 1, self._size(index)):
-                queue.drop_oldest()
             self._store((index,))
 
     def _refuse(self, indexes: Sequence[int], size_bytes: int, count: int) -> None:
@@ -214,18 +222,10 @@ class Admission:
     def _store(self, indexes: Sequence[int]) -> None:
         if not indexes:
             return
-        groups: dict[tuple[int, int, int], list[int]] = {}
-        if not self.own and self.common is None:
-            groups[0, 0, 0] = list(range(len(indexes)))
-        elif not self.own and self.common is not None:
-            groups[self.common.priority, self.common.delay_ms, self.common.ttl_ms] = list(range(len(indexes)))
-        else:
-            for place, index in enumerate(indexes):
-                each = self._properties(index) or NO_PROPERTIES
-                groups.setdefault((each.priority, each.delay_ms, each.ttl_ms), []).append(place)
+        groups = self._groups(indexes)
         if self.common is None and groups.keys() == {(0, 0, 0)}:
             self._note_extras(indexes, range(self.queue.lane.stored + 1, self.queue.lane.stored + 1 + len(indexes)))
-            self.queue.store([self.payloads[index] for index in indexes], sum(map(self._size, indexes)), self.now_ms)
+            self.queue.store(self._chosen(indexes), self._total(indexes), self.now_ms)
         else:
             sequences = self.queue.lane.skip(len(indexes))
             self._note_extras(indexes, sequences)
@@ -238,17 +238,26 @@ class Admission:
                     self.queue.admit(run, delay_ms, self.now_ms)
         self._remember_keys(indexes)
 
-    def _run(self, indexes: Sequence[int], places: list[int], sequences: range) -> Run:
-        chosen = [indexes[place] for place in places]
-        is_whole = places[-1] - places[0] + 1 == len(places)
-        return Run(
-            [self.payloads[index] for index in chosen],
-            sequences[places[0] : places[-1] + 1] if is_whole else [sequences[place] for place in places],
-            self.now_ms,
-            sum(map(self._size, chosen)),
-            common=self.common,
-            weight=self.weight,
-        )
+    def _groups(self, indexes: Sequence[int]) -> dict[tuple[int, int, int], Sequence[int]]:
+        """Priority, delay and time to live, to the places within `indexes` of the messages that have them."""
+        if not self.own:
+            common = self.common or NO_PROPERTIES
+            return {(common.priority, common.delay_ms, common.ttl_ms): range(len(indexes))}
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        for place, index in enumerate(indexes):
+            each = self._properties(index) or NO_PROPERTIES
+            groups.setdefault((each.priority, each.delay_ms, each.ttl_ms), []).append(place)
+        return dict(groups)
+
+    def _run(self, indexes: Sequence[int], places: Sequence[int], sequences: range) -> Run:
+        chosen: Sequence[int]
+        numbers: Sequence[int]
+        if places[-1] - places[0] + 1 == len(places):
+            chosen, numbers = indexes[places[0] : places[-1] + 1], sequences[places[0] : places[-1] + 1]
+        else:
+            chosen, numbers = [indexes[place] for place in places], [sequences[place] for place in places]
+        size_bytes = self._total(chosen)
+        return Run(self._chosen(chosen), numbers, self.now_ms, size_bytes, common=self.common, weight=self.weight)
 
     def _note_extras(self, indexes: Sequence[int], sequences: range) -> None:
         """Keep what single messages have of their own."""

@@ -235,14 +235,12 @@ class NamedQueue:
             for sequence in sequences:
                 self.extras.pop(sequence, None)
 
-    def drop_oldest(self) -> bool:
-        """Drop the ready message with the lowest sequence; False: there is none."""
-        run = self.ready.take_oldest(self.extras)
-        if run is None:
-            return False
-        self.counts.dropped += 1
-        self.gone(run.sequences, run.size_bytes)
-        return True
+    def drop_oldest(self, count: int) -> None:
+        """Drop ready messages with the lowest sequences: at least one if there is any, at most `count`."""
+        run = self.ready.take_oldest(count, self.extras)
+        if run is not None:
+            self.counts.dropped += len(run.payloads)
+            self.gone(run.sequences, run.size_bytes)
 
     # ---- back ----
 

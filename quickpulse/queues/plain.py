@@ -17,7 +17,7 @@ from quickpulse.errors import QueueEmpty, QueueFull
 from quickpulse.interfaces import IMessageQueue, QueueStatistics
 from quickpulse.messages import Item, Message, payload_of, require_items
 from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
-from quickpulse.queues.room import could_fit, fits
+from quickpulse.queues.room import fits, make_room
 from quickpulse.queues.runs import Extra
 from quickpulse.requests import Overflow
 
@@ -221,9 +221,7 @@ class PlainQueue:
     def _put_dropping(self, messages: Sequence[Item], count: int, now_ms: int) -> int:
         """Go on after the first `count`, each in place of the oldest ready ones; how many were put in all in all."""
         queue = self._queue
-        while count < len(messages) and could_fit(queue, 1, len(messages[count])):
-            while not fits(queue, 1, len(messages[count])):
-                queue.drop_oldest()
+        while count < len(messages) and make_room(queue, 1, len(messages[count])):
             self._store(messages[count : count + 1], now_ms)
             count += 1
         return count

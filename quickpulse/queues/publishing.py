@@ -12,8 +12,8 @@ from quickpulse.errors import QueuePaused
 from quickpulse.queues.admission import Admission
 from quickpulse.queues.named import NamedQueue
 from quickpulse.queues.policies import LONGEST_KEY, Limits, require_between
-from quickpulse.queues.room import fits
-from quickpulse.requests import NO_PROPERTIES, Publish, PublishReply
+from quickpulse.queues.room import fits, make_room
+from quickpulse.requests import NO_PROPERTIES, Overflow, Publish, PublishReply
 
 _BYTES = frozenset({bytes})
 
@@ -59,7 +59,9 @@ def _publish_plain(queue: NamedQueue, payloads: list[bytes], now_ms: int, limits
     size_bytes = sum(map(len, payloads))
     if size_bytes > limits.max_message_bytes and max(map(len, payloads)) > limits.max_message_bytes:
         return None
-    if not fits(queue, len(payloads), size_bytes):
+    if not fits(queue, len(payloads), size_bytes) and (
+        queue.policy.overflow is not Overflow.DROP_OLDEST or not make_room(queue, len(payloads), size_bytes)
+    ):
         return None
     first = queue.store(payloads, size_bytes, now_ms)
     return PublishReply(((first, queue.lane.stored),))

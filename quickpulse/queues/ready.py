@@ -93,8 +93,13 @@ class Ready:
             self._empty = 0
         return taken
 
-    def take_oldest(self, extras: Extras) -> Run | None:
-        """Take out the message with the lowest sequence of all, whatever its priority."""
+    def take_oldest(self, count: int, extras: Extras) -> Run | None:
+        """Take out the message with the lowest sequence of all, whatever its priority.
+
+        :param count: where all are in the lane, so many of them may be taken together.
+        """
+        if not self.in_runs:
+            return self.lane.take(count, 1 << 62, extras) if self.lane.payloads else None
         best, heap = self.lane.head if self.lane.payloads else 1 << 62, None
         for priority in self.priorities:
             candidate = self._head(priority)

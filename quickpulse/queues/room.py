@@ -1,4 +1,4 @@
-"""Whether messages fit: into their queue, and into the server."""
+"""Whether messages fit: into their queue, and into the server; and making room by dropping the oldest."""
 
 from __future__ import annotations
 
@@ -23,3 +23,12 @@ def could_fit(queue: NamedQueue, count: int, size_bytes: int) -> bool:
         and queue.usage.used - ready_bytes - len(queue.ready) * MESSAGE_BYTES + size_bytes + count * MESSAGE_BYTES
         <= queue.usage.limit
     )
+
+
+def make_room(queue: NamedQueue, count: int, size_bytes: int) -> bool:
+    """Drop the oldest ready messages, no more than it takes, for so much; False, and nothing is dropped: in vain."""
+    if not could_fit(queue, count, size_bytes):
+        return False
+    while not fits(queue, count, size_bytes):
+        queue.drop_oldest(max(len(queue) + count - queue.capacity, 1))
+    return True

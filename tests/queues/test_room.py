@@ -1,0 +1,59 @@
+"""Whether messages fit, and making room."""
+
+from __future__ import annotations
+
+from quickpulse.queues.broker import Broker
+from quickpulse.queues.named import MESSAGE_BYTES
+from quickpulse.queues.policies import Limits
+from quickpulse.queues.room import could_fit, fits, make_room
+from tests.queues.brokers import BrokerTestCase
+
+
+class RoomTests(BrokerTestCase):
+    """A queue for four messages and 20 bytes."""
+
+    limits = Limits(total_bytes=5 * MESSAGE_BYTES + 30)
+
+    def setUp(self) -> None:
+        """One is leased, one delayed, two are ready; three bytes each."""
+        super().setUp()
+        self.policy(capacity=5, capacity_bytes=20)
+        self.publish(b"aaa")
+        self.pull()
+        self.publish(b"bbb", delay_ms=100)
+        self.publish(b"ccc", b"ddd")
+
+    def test_fits(self) -> None:
+        """By number, by bytes, and in the server."""
+        queue = self.named()
+        self.assertTrue(fits(queue, 1, 8))
+        self.assertFalse(fits(queue, 1, 9))
+        self.assertFalse(fits(queue, 2, 0))
+        self.publish(b"x" * 17, queue="other")
+        self.assertFalse(fits(queue, 1, 2))
+
+    def test_could_fit(self) -> None:
+        """Once all that is ready was dropped."""
+        queue = self.named()
+        self.assertTrue(could_fit(queue, 3, 14))
+        self.assertFalse(could_fit(queue, 4, 0))
+        self.assertFalse(could_fit(queue, 1, 15))
+        self.assertEqual(len(queue.ready), 2)
+
+    def test_make_room(self) -> None:
+        """By dropping as few as it takes, the oldest; nothing in vain."""
+        queue = self.named()
+        self.assertFalse(make_room(queue, 1, 15))
+        self.assertTrue(make_room(queue, 1, 8))
+        self.assertEqual(queue.counts.dropped, 0)
+        self.assertTrue(make_room(queue, 1, 9))
+        self.assertEqual((queue.counts.dropped, self.payloads()), (1, [b"ddd"]))
+
+    def test_a_long_batch_into_a_full_queue(self) -> None:
+        """Drops as many as it has messages, together."""
+        self.broker = Broker()
+        self.policy("log", capacity=3)
+        self.publish(b"a", b"b", b"c", queue="log")
+        queue = self.named("log")
+        self.assertTrue(make_room(queue, 2, 2))
+        self.assertEqual((queue.counts.dropped, self.payloads(queue="log")), (2, [b"c"]))
