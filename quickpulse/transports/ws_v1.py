@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.logger import Logger
-
-from quickpulse.errors import QueueUnavailable, QuickPulseError
+from quickpulse.errors import QuickPulseError
 from quickpulse.transports.v1_session import Session, taken_in
 from quickpulse.wire.v1.errors import row_of
 from quickpulse.wire.v1.frames import NO_REQUEST, read_request, write_reply
@@ -16,8 +14,6 @@ from quickpulse.wire.websocket.subprotocols import Subprotocol
 
 if TYPE_CHECKING:
     from quickpulse.transports.ws_connection import WsProtocol
-
-_log = Logger()
 
 GATHERED_BYTES, FRAMES_AT_ONCE = 65_536, 250
 """Length of the replies, and number of frames, after which the rest of a read waits until others had their turn, and
@@ -80,7 +76,7 @@ class WsSession:
         self._connection.fail(close_code, error.code)
 
     def _send(self, request_id: int, reply: Any) -> None:
-        frame = server_frame(self._first_byte, self._written(request_id, reply))
+        frame = server_frame(self._first_byte, write_reply(request_id, reply, self._encoding))
         if self._gathered is not None:
             self._gathered.append(frame)
             self._gathered_bytes += len(frame)
@@ -88,13 +84,6 @@ class WsSession:
         else:
             self._connection.write_frames(frame, taken_in(reply))
             self._tell_if_quiet()
-
-    def _written(self, request_id: int, reply: Any) -> bytes:
-        try:
-            return write_reply(request_id, reply, self._encoding)
-        except Exception:  # the broker's fault: its client must not wait for ever
-            _log.failure("a reply cannot be written")
-            return write_reply(request_id, QueueUnavailable(), self._encoding)
 
     def _write_gathered(self) -> None:
         gathered, self._gathered = self._gathered, None

@@ -29,7 +29,7 @@ from quickpulse.requests import (
     SubscriptionEnded,
     Unsubscribe,
 )
-from quickpulse.transports.v1_session import MOST_OPEN, Session
+from quickpulse.transports.v1_session import MOST_OPEN, Session, taken_in
 
 PUBLISH = Publish("q", Batch((b"x",)))
 
@@ -269,3 +269,23 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(self.broker.cancelled, 1)
         self.assertEqual(self.broker.subscriptions[0].calls, ["lost"])
         self.assertEqual(self.sent, before)
+
+    def test_idle(self) -> None:
+        """Nothing is open: neither a request nor a subscription."""
+        self.assertTrue(self.session.is_idle)
+        self.session.request(1, Subscribe("q", 1))
+        self.assertEqual((self.session.is_quiet, self.session.is_idle), (True, False))
+        self.session.request(2, Unsubscribe(1))
+        self.assertTrue(self.session.is_idle)
+        self.session.request(3, Pull(("q",)))
+        self.assertEqual((self.session.is_quiet, self.session.is_idle), (False, False))
+
+
+class TakenTests(SynchronousTestCase):
+    """taken_in."""
+
+    def test_kinds_of_replies(self) -> None:
+        """Leased messages, and those that were looked at, are still in their queue."""
+        batch = Batch((b"a", b"b"))
+        replies = (Deliveries("q", batch), Deliveries("q", batch, 7), Deliveries("q", batch, sequences=[1, 2]), [])
+        self.assertEqual([taken_in(reply) for reply in replies], [2, 0, 0, 0])
