@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 from quickpulse.transports import http, http_body, http_v1
 from quickpulse.wire.v1.table import ROWS
 from tests.docs.pages import ROOT, blocks, plain, table
-from tests.interop.test_http_v1 import PortTestCase
+from tests.transports.http_port import PortTestCase
 
 PAGE = ROOT / "docs" / "http.md"
 
