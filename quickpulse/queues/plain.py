@@ -82,31 +82,27 @@ class PlainQueue:
 
     def enqueue_many(self, messages: Sequence[Item]) -> int:
         """Put in the longest prefix of `messages` that fits and return its length."""
-        queue, usage, count = self._queue, self._usage, len(messages)
+        queue = self._queue
         if queue.is_slow:
             return self._put(messages)
-        if count == 1:  # a client that waits for each answer pays for each step
-            message = messages[0]
-            if type(message) is not bytes:
-                return self._put(messages)
-            size_bytes = len(message)
-        elif _BYTES.issuperset(map(type, messages)):
-            size_bytes = sum(map(len, messages))
-        else:
+        if len(messages) != 1:
+            return self._put_batch(messages)
+        message, usage = messages[0], self._usage  # a client that waits for each answer pays for each step
+        if type(message) is not bytes:
             return self._put(messages)
-        cost = size_bytes + count * MESSAGE_BYTES
+        size_bytes = len(message)
         if (
-            len(self._payloads) + queue.held + count > queue.capacity
+            len(self._payloads) + queue.held >= queue.capacity
             or queue.size_bytes + size_bytes > queue.capacity_bytes
-            or usage.used + cost > usage.limit
+            or usage.used + size_bytes + MESSAGE_BYTES > usage.limit
             or (self._seconds() >= self._lane.until and self._is_slow_now())
         ):
             return self._put(messages)
-        self._payloads.extend(messages)  # type: ignore[arg-type]  # all are bytes
-        self._lane.stored += count
+        self._payloads.append(message)
+        self._lane.stored += 1
         queue.size_bytes += size_bytes
-        usage.used += cost
-        return count
+        usage.used += size_bytes + MESSAGE_BYTES
+        return 1
 
     def dequeue_many(self, count: int) -> list[Item]:
         """Take up to `count` of the oldest messages."""
@@ -163,6 +159,25 @@ class PlainQueue:
         )
 
     # ---- the long ways ----
+
+    def _put_batch(self, messages: Sequence[Item]) -> int:
+        queue, usage, count = self._queue, self._usage, len(messages)
+        if not _BYTES.issuperset(map(type, messages)):
+            return self._put(messages)
+        size_bytes = sum(map(len, messages))
+        cost = size_bytes + count * MESSAGE_BYTES
+        if (
+            len(self._payloads) + queue.held + count > queue.capacity
+            or queue.size_bytes + size_bytes > queue.capacity_bytes
+            or usage.used + cost > usage.limit
+            or (self._seconds() >= self._lane.until and self._is_slow_now())
+        ):
+            return self._put(messages)
+        self._payloads.extend(messages)  # type: ignore[arg-type]  # all are bytes
+        self._lane.stored += count
+        queue.size_bytes += size_bytes
+        usage.used += cost
+        return count
 
     def _exchange_batch(self, messages: Sequence[Item]) -> list[Item]:
         queue, usage, payloads, count = self._queue, self._usage, self._payloads, len(messages)
