@@ -10,11 +10,12 @@ from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from quickpulse.errors import InvalidArgument
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, OPEN, ServingProtocol
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.handshake import fault_in, has_body
 from quickpulse.wire.websocket.requests import ENDPOINTS
-from quickpulse.wire.websocket.subprotocols import NONE_OFFERED, V1_PATH, Subprotocol, choose
+from quickpulse.wire.websocket.subprotocols import TEXTS, V1_PATH, Subprotocol, choose
 
 GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG, SERVICE_RESTART = 1001, 1003, 1008, 1009, 1012
 
@@ -102,9 +103,10 @@ class WsProtocol(ServingProtocol):
         if self._path != V1_PATH:
             self._use(ENDPOINTS[self._path])
             return None
-        subprotocol = choose(request.protocols)
-        if subprotocol is None:
-            raise ConnectionDeny(BAD_REQUEST, NONE_OFFERED)
+        try:
+            subprotocol = choose(request.protocols, request.params.get(TEXTS, [""])[-1])
+        except InvalidArgument as error:
+            raise ConnectionDeny(BAD_REQUEST, str(error)) from None
         self._use_v1(subprotocol)
         return subprotocol.name
 

@@ -429,6 +429,23 @@ class GoneTests(V1TestCase):
         it.reset()
         self.broker.waiting[0][0].callback(PublishReply(((1, 1),)))
 
+    def test_pushed_after_the_end(self) -> None:
+        """By a broker that does not keep to its port: what it took is counted."""
+        delivers: list[Any] = []
+        subscribe = self.broker.subscribe
+
+        def note(request: Any, deliver: Any, ended: Any) -> Any:
+            delivers.append(deliver)
+            return subscribe(request, deliver, ended)
+
+        self.patch(self.broker, "subscribe", note)
+        it = self.connect()
+        it.say(self.frame(1, Subscribe("q", 1)))
+        it.reset()
+        it.transport.clear()
+        delivers[0](Deliveries("q", Batch((b"a", b"b"))))
+        self.assertEqual((it.written(), self.traffic.undelivered_total), (b"", 2))
+
     def test_release_on_disconnect(self) -> None:
         """What such a subscription holds is there for others at once."""
         it = self.connect()
@@ -640,6 +657,17 @@ class HandshakeTests(V1TestCase):
             body = answer.partition("\r\n\r\n")[2]
             self.assertEqual(body, "/ws/v1 wants a Sec-WebSocket-Protocol: quickpulse.v1.bin or quickpulse.v1.json\n")
         self.assertEqual(self.traffic.refused_total["bad_request"], 3)
+
+    def test_texts(self) -> None:
+        """In the query; what is neither yes nor no is refused."""
+        self.put(b"one")
+        it = Conversation("/ws/v1?texts=1&other=2", factory=self.factory)
+        it.open(f"Sec-WebSocket-Protocol: {JSON.name}")
+        ((_, payload),) = it.frames(client_frame(b'{"request_id":1,"pull":{"queues":["q"]}}', TEXT))
+        self.assertEqual(json.loads(payload)["deliveries"]["batch"], {"texts": ["one"]})
+        answer = self.shake(f"Sec-WebSocket-Protocol: {JSON.name}", path="/ws/v1?texts=yes")
+        self.assertTrue(answer.startswith("HTTP/1.1 400"))
+        self.assertTrue(answer.endswith("texts is 1 or 0, true or false\n"))
 
     def test_the_origin_rule(self) -> None:
         """It holds here too."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.wire.websocket.subprotocols import NONE_OFFERED, SUBPROTOCOLS, choose
+from quickpulse.errors import InvalidArgument
+from quickpulse.requests import Batch, Deliveries
+from quickpulse.wire.v1.frames import write_reply
+from quickpulse.wire.websocket.subprotocols import SUBPROTOCOLS, choose
 
 
 class ChooseTests(SynchronousTestCase):
@@ -15,8 +18,19 @@ class ChooseTests(SynchronousTestCase):
         binary, text = SUBPROTOCOLS["quickpulse.v1.bin"], SUBPROTOCOLS["quickpulse.v1.json"]
         self.assertIs(choose([text.name, binary.name]), text)
         self.assertIs(choose(["other", binary.name, text.name]), binary)
-        self.assertIsNone(choose([]))
-        self.assertIsNone(choose(["other", "quickpulse.v1", "Quickpulse.v1.bin", ""]))
+
+    def test_texts(self) -> None:
+        """JSON has them where they are asked for; all else of it is the same."""
+        binary, text = SUBPROTOCOLS["quickpulse.v1.bin"], SUBPROTOCOLS["quickpulse.v1.json"]
+        chosen = choose([text.name], "1")
+        self.assertEqual((chosen.name, chosen.first_byte), (text.name, text.first_byte))
+        reply = Deliveries("q", Batch(("grün".encode(),)))
+        self.assertIn("grün".encode(), write_reply(1, reply, chosen.encoding))
+        self.assertNotIn("grün".encode(), write_reply(1, reply, text.encoding))
+        self.assertIs(choose([binary.name], "1"), binary)
+        self.assertIs(choose([text.name], "false"), text)
+        with self.assertRaises(InvalidArgument):
+            choose([text.name], "yes")
 
     def test_kinds(self) -> None:
         """Of messages, and what is said of the other one."""
@@ -28,5 +42,8 @@ class ChooseTests(SynchronousTestCase):
 
     def test_the_refusal_names_both(self) -> None:
         """A client can go on from there."""
-        for name in SUBPROTOCOLS:
-            self.assertIn(name, NONE_OFFERED)
+        for offered in ([], ["other", "quickpulse.v1", "Quickpulse.v1.bin", ""]):
+            with self.assertRaises(InvalidArgument) as caught:
+                choose(offered)
+            for name in SUBPROTOCOLS:
+                self.assertIn(name, str(caught.exception))

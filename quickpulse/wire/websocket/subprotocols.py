@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from quickpulse.errors import InvalidArgument
 from quickpulse.wire.v1 import frames
 from quickpulse.wire.v1.frames import Encoding
 from quickpulse.wire.websocket.frames import BINARY, TEXT
@@ -44,13 +45,24 @@ SUBPROTOCOLS = {
     )
 }
 
-NONE_OFFERED = f"{V1_PATH} wants a Sec-WebSocket-Protocol: {' or '.join(SUBPROTOCOLS)}"
-"""What a client is told that offers none of them."""
+TEXTS = "texts"
+"""In the handshake's query: JSON has `texts` in place of base64, where all payloads of a batch are UTF-8."""
+
+_FLAG = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
-def choose(offered: Iterable[str]) -> Subprotocol | None:
+def choose(offered: Iterable[str], texts: str = "") -> Subprotocol:
     """The client's first that is served; RFC 6455, section 1.9, leaves the choice to the server.
 
     :param offered: names, in the client's order.
+    :param texts: whether `TEXTS` are wanted; binary is what it always is.
+    :raises InvalidArgument: none is served, or `texts` is neither yes nor no.
     """
-    return next((SUBPROTOCOLS[name] for name in offered if name in SUBPROTOCOLS), None)
+    if texts not in _FLAG:
+        raise InvalidArgument(f"{TEXTS} is 1 or 0, true or false")
+    chosen = next((SUBPROTOCOLS[name] for name in offered if name in SUBPROTOCOLS), None)
+    if chosen is None:
+        raise InvalidArgument(f"{V1_PATH} wants a Sec-WebSocket-Protocol: {' or '.join(SUBPROTOCOLS)}")
+    if _FLAG[texts] and not chosen.is_binary:
+        return replace(chosen, encoding=frames.JSON_TEXTS)
+    return chosen
