@@ -112,23 +112,19 @@ class Api(Resource):
             require_type(request, JSON_TYPE)
             require_none(query)
         asked = read_http(row, queue, query, request.take_body())
-        if getattr(asked, "wait_ms", 0):
+        waits = bool(getattr(asked, "wait_ms", 0))
+        if waits:
             self._require_room()
         reply = getattr(self._broker, row.name)(asked)
-        write = partial(_write, row, texts)
-        if isinstance(reply, Deferred):
-            self._wait(request, reply, write)
-        else:
-            answer_json(request, write(reply))
+        if waits and isinstance(reply, Deferred):
+            self._opened(request)
+            reply.addBoth(self._let_through, request)
+        self._answer(request, reply, partial(_write, row, texts))
 
     def _publish_raw(self, queue: str, request: Any) -> None:
         require_type(request, RAW_TYPE)
         require_none(read_query(request))
-        reply = self._broker.publish(Publish(queue, Batch([request.take_body()])))
-        if isinstance(reply, Deferred):
-            self._wait(request, reply, _write_raw)
-        else:
-            answer_json(request, _write_raw(reply))
+        self._answer(request, self._broker.publish(Publish(queue, Batch([request.take_body()]))), _write_raw)
 
     def _subscribe(self, row: Row, queue: str, request: Any) -> None:
         query = read_query(request)
@@ -146,19 +142,17 @@ class Api(Resource):
             self._closed(request)
             raise
 
-    def _wait(self, request: Any, reply: Deferred[Any], write: Callable[[Any], bytes]) -> None:
-        """Answer later. If the peer goes away before, nothing is taken out for it any more."""
-        self._opened(request)
+    def _answer(self, request: Any, reply: Any, write: Callable[[Any], bytes]) -> None:
+        """Now or later. If the peer goes away before, nothing is taken out for it any more."""
+        if not isinstance(reply, Deferred):
+            answer_json(request, write(reply))
+            return
         is_gone = False
 
         def gone(_failure: Failure) -> None:
             nonlocal is_gone
             is_gone = True
             reply.cancel()
-
-        def ended(result: Any) -> Any:
-            self._closed(request)
-            return result
 
         def answer(result: Any) -> None:
             if is_gone:  # a provider that could not be told so in time
@@ -171,7 +165,7 @@ class Api(Resource):
                 self._fail(request, failure)
 
         request.notifyFinish().addErrback(gone)
-        reply.addBoth(ended).addCallback(answer).addErrback(fail)
+        reply.addCallback(answer).addErrback(fail)
 
     def _fail(self, request: Any, failure: Failure) -> None:
         error = as_error(failure)
@@ -180,6 +174,10 @@ class Api(Resource):
     def _require_room(self) -> None:
         if self.open >= MOST_OPEN:
             raise TooManyRequests(f"{MOST_OPEN} pulls and subscriptions wait on this port")
+
+    def _let_through(self, result: Any, request: Any) -> Any:
+        self._closed(request)
+        return result
 
     def _opened(self, request: Any) -> None:
         self.open += 1

@@ -188,6 +188,17 @@ class RawTests(HttpTestCase):
             reply.callback(result)
             self.assertEqual(client.answer().status, status)
 
+    def test_in_haste(self) -> None:
+        """Behind an answer that is late much may be sent: nothing is taken out for this client meanwhile."""
+        reply: Deferred[Any] = Deferred()
+        self.patch(self.broker, "publish", lambda _: reply)
+        client = self.client()
+        client.ask("POST", f"{API}/queues/q/messages", b"a", RAW)
+        client.ask("GET", f"{API}/server", b"x" * 50_000)
+        self.assertFalse(client.wire.is_aborted)
+        reply.callback(PublishReply(((1, 1),)))
+        self.assertEqual(client.read().count(b"200 OK"), 2)
+
 
 class LongPollTests(HttpTestCase):
     """Pulls that wait."""
