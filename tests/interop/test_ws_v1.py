@@ -100,15 +100,15 @@ class GoneTests(WsV1TestCase):
     """Clients that vanish."""
 
     def test_who_vanishes_while_it_waits(self):
-        """A hundred are reset; what comes then is leased to nobody."""
+        """A hundred clients with 10,000 requests are reset; what comes then is leased to nobody."""
 
         async def talk() -> None:
             server = self.serve("ws")
             it = await open_conversation(server.target, BIN)
-            waiting = [Pull(("q",), wait_ms=LONG_MS), Subscribe("q", 1000)]
+            waiting = [Pull(("q",), wait_ms=LONG_MS)] * 98 + [Subscribe("q", 1000)] * 2
             gone = [await self.silent(server, *waiting) for _ in range(100)]
             await self.ask(it, Pull(("q",)))  # which makes the queue
-            await self.until_queue(it, lambda info: info.waiters == 200)
+            await self.until_queue(it, lambda info: info.waiters == 10_000)
             for sock in gone:
                 wire.vanish(sock)
             await self.until_queue(it, lambda info: info.waiters == 0)
