@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from quickpulse.errors import NotFound, TooManyQueues
+from quickpulse.queues.broker import Broker
 from quickpulse.queues.policies import Limits
 from quickpulse.queues.runs import RUN_MESSAGES
-from quickpulse.requests import Action, ListQueues, Pull, Settle
+from quickpulse.requests import Action, ListQueues, Policy, Pull, Settle
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -65,8 +66,17 @@ class DirectoryTests(BrokerTestCase):
         self.assertEqual(len(got.dead_letters), len(payloads))
         self.assertEqual(self.named().extras, {})
 
+    def test_the_servers_dead_letter_queue_has_none_itself(self) -> None:
+        """Also before the first dead letter came."""
+        self.broker = Broker(defaults=Policy(dead_letter_queue="graves", max_deliveries=1))
+        self.publish(b"a", queue="graves")
+        for _ in range(3):
+            receipt = self.pull(queue="graves").first_receipt
+            self.settle(receipt, action=Action.NACK, queue="graves", delay_ms=0)
+        self.assert_where(ready=1, queue="graves")
+
     def test_one_queue_for_all_dead_letters(self) -> None:
-        """Named by the server's policy: it has none for its own."""
+        """Named by the policy of a queue: it has none for its own."""
         self.policy("q", dead_letter_queue="graves", max_deliveries=1, lease_ms=10)
         self.publish(b"a")
         self.pull()
