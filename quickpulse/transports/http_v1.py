@@ -108,10 +108,13 @@ class Api(Resource):
     def _ask(self, row: Row, queue: str, request: Any) -> None:
         query = read_query(request)
         texts = take_flag(query, TEXTS)
+        body = request.take_body()
         if request.method == b"POST":
             require_type(request, JSON_TYPE)
             require_none(query)
-        asked = read_http(row, queue, query, request.take_body())
+        elif body:
+            raise InvalidArgument("body: there is none in a request by GET, whose fields are in its query")
+        asked = read_http(row, queue, query, body)
         waits = bool(getattr(asked, "wait_ms", 0))
         if waits:
             self._require_room()
