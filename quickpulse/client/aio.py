@@ -13,9 +13,9 @@ from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Backoff, Options, milliseconds
 from quickpulse.client.outbox import OutBatch, Outbox
 from quickpulse.client.session import Session
-from quickpulse.client.settling import Leased, settles
+from quickpulse.client.settling import Leased, count_of, settles
 from quickpulse.client.subscribing import Subscribing
-from quickpulse.errors import PermissionDenied, QuickPulseError, Unauthenticated, Unsupported
+from quickpulse.errors import NotFound, PermissionDenied, QuickPulseError, Unauthenticated, Unsupported
 from quickpulse.requests import (
     Action,
     Count,
@@ -38,6 +38,7 @@ from quickpulse.requests import (
     Resume,
     ServerInfo,
     SetPolicy,
+    Settle,
     SettleReply,
     Subscribe,
 )
@@ -187,6 +188,8 @@ class Client:
         :raises QuickPulseError: what the server says instead, or what happened on the way.
         """
         future = self._loop.create_future()
+        if not isinstance(request, Publish | Settle):
+            self.flush()  # what was said before takes effect before
 
         def done(reply: Any) -> None:
             if not future.done():
@@ -206,13 +209,15 @@ class Client:
             raise reply
         return reply
 
-    async def confirm(self, queue: str, ranges: list[Range], action: Action, how: dict[str, Any]) -> None:
+    async def confirm(self, queue: str, ranges: list[Range], action: Action, how: dict[str, Any], lost: int) -> None:
         """Settle, and say so when it was too late."""
         self.flush()  # what was said before takes effect before
-        lost = 0 if ranges else 1
         for request in settles(queue, ranges, action, **how):
-            reply: SettleReply = await self.ask(request)
-            lost += sum(last - first + 1 for first, last in reply.unknown)
+            try:
+                reply: SettleReply = await self.ask(request)
+                lost += count_of(reply.unknown)
+            except NotFound:  # the queue is gone, with all that was leased of it
+                lost += count_of(request.receipts)
         if lost:
             raise LeaseLost(lost)
 
@@ -380,7 +385,6 @@ class Queue:
         return list(deliveries.batch.payloads)
 
     async def _pulled(self, request: Pull) -> Deliveries:
-        self.client.flush()
         seconds = self.client.options.timeout_seconds + request.wait_ms / 1000
         deliveries: Deliveries = await self.client.ask(request, seconds)
         return deliveries

@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -174,8 +174,8 @@ class Client:
     def _run(self) -> _Running:
         return _Running(self.address, self.options, self._wait_seconds, self._confirm)
 
-    def _confirm(self, queue: str, ranges: list[Range], action: Action, how: dict[str, Any]) -> None:
-        self.wait(lambda client: client.confirm(queue, ranges, action, how))
+    def _confirm(self, queue: str, ranges: list[Range], action: Action, how: dict[str, Any], lost: int) -> None:
+        self.wait(lambda client: client.confirm(queue, ranges, action, how, lost))
 
 
 class Queue:
@@ -233,11 +233,12 @@ class Queue:
 
     def consume(self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Any) -> None:
         """Call back with each message, in threads, until interrupted: ack after success, nack after an exception."""
+        with ThreadPoolExecutor(concurrency, "quickpulse-callback") as threads:
 
-        async def in_thread(message: Message) -> None:
-            await asyncio.to_thread(callback, message)
+            async def in_thread(message: Message) -> None:
+                await asyncio.get_running_loop().run_in_executor(threads, callback, message)
 
-        self._wait(lambda queue: queue.consume(in_thread, concurrency=concurrency, **how))
+            self._wait(lambda queue: queue.consume(in_thread, concurrency=concurrency, **how))
 
     def stats(self) -> QueueInfo:
         """The queue, as it is now."""

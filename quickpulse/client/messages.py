@@ -15,8 +15,9 @@ from quickpulse.requests import NO_PROPERTIES, Action, DeadLetter, Properties, R
 if TYPE_CHECKING:
     from quickpulse.client.settling import Leased
 
-Confirm = Callable[[str, list[Range], Action, dict[str, Any]], Any]
-"""Settle and wait for the reply: queue, receipts, what, and how. What it returns is the face's."""
+Confirm = Callable[[str, list[Range], Action, dict[str, Any], int], Any]
+"""Settle and wait for the reply: queue, receipts, what, how, and how many are known to be lost. What it returns is the
+face's."""
 
 
 class _Verbs:
@@ -114,7 +115,7 @@ class Batch(_Verbs):
         leased = self._leased
         ranges = leased.claim(first, last, stays_open=action is Action.EXTEND)
         if confirm:
-            return self._confirm(leased.deliveries.queue, ranges, action, how)
+            return self._confirm(leased.deliveries.queue, ranges, action, how, leased.count_lost(first, last))
         if ranges:
             leased.settling.add(leased.deliveries.queue, ranges, action, **how)
         return DONE

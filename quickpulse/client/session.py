@@ -12,15 +12,16 @@ import heapq
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 from weakref import ref
 
 from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
 from quickpulse.client.options import Options
-from quickpulse.client.settling import Leased, Settling
+from quickpulse.client.settling import Leased, Settling, count_of
 from quickpulse.client.subscribing import Subscribing
-from quickpulse.errors import Draining, InvalidArgument, QuickPulseError, RequestTooLarge
+from quickpulse.errors import Draining, InvalidArgument, NotFound, QuickPulseError, RequestTooLarge
 from quickpulse.requests import (
     Action,
     Credit,
@@ -190,7 +191,7 @@ class Session:
     def flush(self, now: float) -> None:
         """Send what was said of messages."""
         for request in self.settling.take():
-            self.ask(request, self._settled, now)
+            self.ask(request, partial(self._settled, request), now)
 
     # ---- what users ask ----
 
@@ -354,9 +355,11 @@ class Session:
         else:
             assert isinstance(reply, Subscribed)
 
-    def _settled(self, reply: Any) -> None:
+    def _settled(self, request: Settle, reply: Any) -> None:
         if isinstance(reply, SettleReply):
-            self.lost_leases += sum(last - first + 1 for first, last in reply.unknown)
+            self.lost_leases += count_of(reply.unknown)
+        elif isinstance(reply, NotFound):  # the queue is gone, with all that was leased of it
+            self.lost_leases += count_of(request.receipts)
 
     # ---- time ----
 

@@ -11,8 +11,7 @@ from quickpulse.requests import Action, Deliveries, Range, Settle
 MOST_RECEIPTS = 100_000
 """That a request may speak of."""
 
-_OPEN = 0
-_SETTLED = 1
+_OPEN, _SETTLED, _LOST = 0, 1, 2
 
 
 class Leased:
@@ -50,8 +49,8 @@ class Leased:
         flags, found = self._flags, []
         at = flags.find(_OPEN, first, last + 1)
         while at >= 0:
-            end = flags.find(_SETTLED, at, last + 1)
-            end = last + 1 if end < 0 else end
+            ends = (flags.find(_SETTLED, at, last + 1), flags.find(_LOST, at, last + 1))
+            end = min((end for end in ends if end >= 0), default=last + 1)
             found.append((self.deliveries.first_receipt + at, self.deliveries.first_receipt + end - 1))
             if not stays_open:
                 flags[at:end] = bytes([_SETTLED]) * (end - at)
@@ -63,12 +62,17 @@ class Leased:
         """Receipts of all that are not settled."""
         return self.claim(0, len(self._flags) - 1, stays_open=True)
 
+    def count_lost(self, first: int, last: int) -> int:
+        """Of those from index to index, both included, how many the server had taken back before they were settled."""
+        return self._flags.count(_LOST, first, last + 1)
+
     def lost(self, ranges: Iterable[Range]) -> None:
         """The server does not know these receipts any more."""
         start, end = self.deliveries.first_receipt, self.deliveries.first_receipt + len(self._flags)
         for first, last in ranges:
             for receipt in range(max(first, start), min(last + 1, end)):
-                self._flags[receipt - start] = _SETTLED
+                if not self._flags[receipt - start]:
+                    self._flags[receipt - start] = _LOST
 
 
 class Settling:
@@ -111,6 +115,11 @@ class Settling:
             queue, ranges, action, how = self._others.popleft()
             requests += settles(queue, ranges, action, **how)
         return requests
+
+
+def count_of(ranges: Iterable[Range]) -> int:
+    """How many receipts are in these ranges."""
+    return sum(last - first + 1 for first, last in ranges)
 
 
 def ranges_of(receipts: list[int]) -> list[Range]:

@@ -1,0 +1,268 @@
+"""The blocking client against a real server: the same verbs, from any thread, and after a fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.client import (
+    ClientClosed,
+    ConnectionLost,
+    LeaseLost,
+    Message,
+    Options,
+    PartialPublish,
+    Timeout,
+    connect,
+)
+from quickpulse.client.blocking import Client, Queue
+from quickpulse.requests import Policy
+from tests.client.proxy import free_port
+from tests.client.servers import shared_server
+from tests.interop.server import ROOT
+
+PROCESS_SECONDS = 60.0
+
+FORKING = """
+import os, sys
+from quickpulse.client import ClientClosed, connect
+with connect(sys.argv[1]) as client:
+    queue = client.queue("fork")
+    publisher = queue.publisher()
+    queue.publish(b"parent")
+    child = os.fork()
+    if not child:
+        queue.publish(b"child")
+        try:
+            publisher.publish(b"lost")
+        except ClientClosed:
+            client.close()
+            os._exit(0)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+    queue.publish(b"parent again")
+    assert queue.take_many(10) == [b"parent", b"child", b"parent again"]
+"""
+
+IMPORTING = """
+import sys
+import quickpulse.client
+import quickpulse.client.aio
+print(sorted({"grpc", "hpack", "google", "twisted", "autobahn"} & set(sys.modules)))
+"""
+
+
+def python(source: str, *arguments: str) -> str:
+    """What a process of its own prints; AssertionError when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", source, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_SECONDS,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class BlockingTestCase(SynchronousTestCase):
+    """A client and a queue for each test."""
+
+    def setUp(self) -> None:
+        """Connect."""
+        self.url = f"quickpulse://127.0.0.1:{shared_server().port}"
+        self.client: Client = connect(self.url)
+        self.addCleanup(self.client.close)
+        self.queue: Queue = self.client.queue(self.id().rpartition("tests.client.")[2])
+
+    def get(self, **how: Any) -> Message:
+        """A message that is there."""
+        message = self.queue.get(**how)
+        assert message is not None
+        return message
+
+
+class VerbTests(BlockingTestCase):
+    """What users say."""
+
+    def test_as_it_reads(self) -> None:
+        """All of it, as in the documentation."""
+        queue = self.queue
+        queue.publish(b"one")
+        queue.publish_many([b"two", b"three"])
+        with queue.publisher() as out:
+            confirmation = out.publish(b"four")
+        confirmation.result(0)
+        self.assertTrue(confirmation.done())
+        self.get(wait_seconds=5).ack()
+        with self.get() as message:
+            self.assertEqual(message.payload, b"two")
+        batch = queue.pull(max_messages=500, wait_seconds=5)
+        self.assertEqual(list(batch.payloads), [b"three", b"four"])
+        batch.ack(confirm=True)
+        queue.publish_many([b"five", b"six"])
+        with queue.subscribe(credit_messages=1000) as messages:
+            for message in messages:
+                self.assertEqual((message.payload, message.delivery_count), (b"five", 1))
+                message.ack()
+                break
+        self.assertEqual(queue.take_many(500, wait_seconds=5), [b"six"])
+        self.assertEqual((queue.stats().ready, queue.stats().leased, queue.purge()), (0, 0, 0))
+        self.assertIn(queue.name, [info.name for info in self.client.list_queues()])
+
+    def test_administration(self) -> None:
+        """Policy, pause, peek, redrive, delete."""
+        queue = self.queue
+        queue.set_policy(Policy(capacity=1))
+        with self.assertRaises(PartialPublish):
+            queue.publish_many([b"0", b"1"])
+        with self.assertRaises(PartialPublish):
+            queue.publish_many([b"0", b"1"], atomic=True)
+        queue.pause()
+        self.assertIsNone(queue.get())
+        self.assertEqual(list(queue.peek().payloads), [b"0"])
+        queue.resume()
+        self.get().dead_letter("bad", confirm=True)
+        self.assertEqual(self.client.queue(f"{queue.name}.dead").redrive(), 1)
+        self.assertEqual(queue.delete(), 1)
+
+    def test_lease_that_was_lost(self) -> None:
+        """With `confirm` that is an error."""
+        self.queue.publish(b"x")
+        message = self.get()
+        self.queue.delete()
+        with self.assertRaises(LeaseLost):
+            message.ack(confirm=True)
+
+    def test_small_buffer(self) -> None:
+        """A publisher that is faster than the server waits, and loses nothing."""
+        with self.queue.publisher(max_buffered_messages=10) as out:
+            for number in range(3000):
+                out.publish(b"%d" % number)
+        self.assertEqual(self.queue.take_many(5000), [b"%d" % number for number in range(3000)])
+
+    def test_closed(self) -> None:
+        """Nothing can be asked any more, and closing twice is no error."""
+        publisher = self.queue.publisher()
+        self.client.close()
+        self.client.close()
+        for ask in (lambda: self.queue.publish(b"x"), lambda: publisher.publish(b"x"), self.queue.subscribe):
+            with self.assertRaises(ClientClosed):
+                ask()
+
+    def test_no_server(self) -> None:
+        """It is an error in time."""
+        with self.assertRaises(ConnectionLost):
+            connect(f"quickpulse://127.0.0.1:{free_port()}", wait_seconds=0.2)
+
+    def test_time_is_up(self) -> None:
+        """Waiting for a confirmation has an end."""
+        self.queue.set_policy(Policy())
+        with connect(self.url, options=Options(timeout_seconds=5)) as client:
+            client.running.client.cut = lambda: None  # type: ignore[method-assign]
+            client.running.client.write_soon = lambda: None  # type: ignore[method-assign]
+            confirmation = client.queue(self.queue.name).publisher().publish(b"x")
+            with self.assertRaises(Timeout):
+                confirmation.result(0.05)
+            del client.running.client.write_soon
+            client.running.loop.call_soon_threadsafe(client.running.client.write_soon)
+            confirmation.result(5)
+
+
+class ThreadTests(BlockingTestCase):
+    """Any object from any thread."""
+
+    def in_threads(self, count: int, work: Any) -> None:
+        """Run it in so many, each with its number."""
+        errors: list[BaseException] = []
+
+        def guarded(number: int) -> None:
+            try:
+                work(number)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
+
+    def test_one_publisher_one_subscription(self) -> None:
+        """Each message comes once, and each ack arrives."""
+        out = self.queue.publisher()
+        self.in_threads(4, lambda number: [out.publish(b"%d/%d" % (number, each)) for each in range(2500)])
+        out.close()
+        got: list[bytes] = []
+        lock = threading.Lock()
+        with self.queue.subscribe(credit_messages=500) as messages:
+
+            def work(_: int) -> None:
+                while True:
+                    with lock:
+                        if len(got) >= 10_000:
+                            return
+                        message = next(messages)
+                        got.append(message.payload)
+                    message.ack()
+
+            self.in_threads(4, work)
+        self.assertEqual(len(set(got)), 10_000)
+        info = self.queue.stats()
+        self.assertEqual((info.counts["acked"], info.ready, info.leased), (10_000, 0, 0))
+
+    def test_consume(self) -> None:
+        """Callbacks in threads, until the client is closed; they may use the client themselves."""
+        self.queue.publish_many([b"%d" % number for number in range(20)])
+        answers = self.client.queue(f"{self.queue.name}.answers")
+        client = connect(self.url)
+        consuming = threading.Thread(
+            target=client.queue(self.queue.name).consume,
+            args=(lambda message: answers.publish(message.payload),),
+            kwargs={"concurrency": 4},
+        )
+        consuming.start()
+        got: set[bytes] = set()
+        while len(got) < 20:
+            message = answers.get(wait_seconds=10)
+            assert message is not None
+            got.add(message.payload)
+            message.ack()
+        client.close()
+        consuming.join(PROCESS_SECONDS)
+        self.assertFalse(consuming.is_alive())
+        self.assertEqual(self.queue.stats().counts["acked"], 20)
+
+    def test_requests(self) -> None:
+        """Many at once."""
+
+        def work(number: int) -> None:
+            for _ in range(50):
+                self.queue.publish(b"%d" % number)
+                self.get(wait_seconds=5).ack()
+
+        self.in_threads(4, work)
+        self.assertEqual(self.queue.stats().counts["acked"], 200)
+
+
+class ProcessTests(BlockingTestCase):
+    """Other processes."""
+
+    def test_fork(self) -> None:
+        """The child has a connection of its own; the parent's goes on."""
+        if not hasattr(os, "fork"):
+            self.skipTest("there is no fork here")
+        python(FORKING, self.url)
+
+    def test_imports(self) -> None:
+        """Importing a client imports no server, and no codec before there is a connection."""
+        self.assertEqual(python(IMPORTING), "[]")
