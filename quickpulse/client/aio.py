@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from typing import Any
 
-from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, PartialPublish
+from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, PartialPublish, Timeout
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Backoff, Options, milliseconds
 from quickpulse.client.outbox import OutBatch, Outbox
@@ -135,14 +135,18 @@ class Client:
         return self.session.lost_leases
 
     async def close(self) -> None:
-        """Flush publishers and acks, put back what nobody has seen, and end. Never longer than the options' timeout."""
+        """Flush publishers and acks, put back what nobody has seen, and end. Never longer than the options' timeout.
+
+        :raises PartialPublish: a publisher was still open, and not everything in it was accepted.
+        :raises Timeout: not everything was confirmed in time.
+        """
         if self._is_closed:
             return
         self._is_closed = True
         try:
             await asyncio.wait_for(self._finish(), self.options.timeout_seconds)
-        except (asyncio.TimeoutError, QuickPulseError):
-            pass
+        except asyncio.TimeoutError:
+            raise Timeout(f"closed before all was confirmed ({self.session.fault or 'no reply'})") from None
         finally:
             self.session.close()
             self._write()
@@ -161,11 +165,17 @@ class Client:
         await self.close()
 
     async def _finish(self) -> None:
+        errors = []
         for end in list(self._closing):
-            await end()
+            try:
+                await end()
+            except QuickPulseError as error:
+                errors.append(error)
         self.flush()
         while not self.session.is_quiet and self._connecting is not None:
             await asyncio.sleep(0.002)
+        if errors:
+            raise errors[0]
 
     # ---- for the parts of this face ----
 
@@ -600,6 +610,9 @@ class Subscription:
         self._batch: Batch | None = None
         self._payloads: Sequence[bytes] = ()
         self._at = 0
+        self._refilling = asyncio.Lock()
+        self.also_closing: Callable[[], None] | None = None
+        """What another face does before what was not seen is put back."""
         self._is_open = self._is_closed = False
 
     def open(self) -> None:
@@ -622,10 +635,13 @@ class Subscription:
 
     async def __anext__(self) -> Message:
         while self._at >= len(self._payloads) or self._batch is None:
-            batch = await self.next_batch()
-            if batch is None:
-                raise StopAsyncIteration
-            self._batch, self._payloads, self._at = batch, batch.payloads, 0
+            async with self._refilling:  # one of many readers
+                if self._at < len(self._payloads):
+                    continue
+                batch = await self.next_batch()
+                if batch is None:
+                    raise StopAsyncIteration
+                self._batch, self._payloads, self._at = batch, batch.payloads, 0
         index = self._at
         self._at = index + 1
         return Message(self._payloads[index], self._batch, index)
@@ -665,6 +681,8 @@ class Subscription:
         while not self._subscribing.is_ended and self._loop.time() < deadline:
             self._change = self._loop.create_future()
             await asyncio.wait([self._change], timeout=deadline - self._loop.time())
+        if self.also_closing is not None:
+            self.also_closing()
         if self._batch is not None and self._at < len(self._payloads):
             self._batch.settle(self._at, len(self._payloads) - 1, Action.RELEASE, False, {})
         for leased in self._subscribing.helpings:

@@ -136,14 +136,20 @@ class Client:
         return self.running.client.lost_leases
 
     def close(self) -> None:
-        """Flush publishers and acks, put back what nobody has seen, and end. Never longer than the options' timeout."""
+        """Flush publishers and acks, put back what nobody has seen, and end. Never longer than the options' timeout.
+
+        :raises PartialPublish: a publisher was still open, and not everything in it was accepted.
+        :raises Timeout: not everything was confirmed in time.
+        """
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
         if self._running.process == os.getpid():
-            self._running.wait(self._running.client.close())
-            self._running.stop()
+            try:
+                self._running.wait(self._running.client.close())
+            finally:
+                self._running.stop()
 
     def __enter__(self) -> Client:
         return self
@@ -364,13 +370,14 @@ class Subscription:
 
         async def make() -> aio.Subscription:
             inner = self._running.client.queue(queue.name).subscribe(**how)
+            inner.also_closing = self._put_back
             inner.open()
             return inner
 
-        self._inner = self._running.wait(make())
         self._lock = threading.Lock()
         self._batch: Batch | None = None
         self._at = 0
+        self._inner = self._running.wait(make())
 
     def __enter__(self) -> Subscription:
         return self
@@ -395,7 +402,13 @@ class Subscription:
 
     def close(self) -> None:
         """Have nothing more pushed, and put back what was not seen."""
-        batch = self._batch
-        if batch is not None and self._at < len(batch.payloads):
-            batch.settle(self._at, len(batch.payloads) - 1, Action.RELEASE, False, {})
         self._running.wait(self._inner.close())
+
+    def _put_back(self) -> None:
+        """What came and was not seen; in the client's thread."""
+        batch = self._batch
+        if self._lock.acquire(blocking=False):  # else its reader waits for more, and has seen all of it
+            if batch is not None and self._at < len(batch.payloads):
+                batch.settle(self._at, len(batch.payloads) - 1, Action.RELEASE, False, {})
+                self._at = len(batch.payloads)
+            self._lock.release()

@@ -162,8 +162,13 @@ class Session:
         self.fault = error
         self._link, self.is_ready = None, False
         open_calls, self._open = list(self._open.values()), {}
-        self._dormant += self._subscriptions.values()
-        self._subscriptions = {}
+        subscriptions, self._subscriptions = list(self._subscriptions.values()), {}
+        for subscribing in subscriptions:
+            subscribing.id = 0
+            if subscribing.is_ending:
+                subscribing.end(None)
+            else:
+                self._dormant.append(subscribing)
         # The server ended the connection because of a request: to send it again would end the next one too.
         is_hopeless = isinstance(error, InvalidArgument | RequestTooLarge)
         kept = []
@@ -216,7 +221,9 @@ class Session:
 
     def subscribe(self, subscribing: Subscribing) -> None:
         """Have messages pushed, for as long as the client lives."""
-        if self.is_ready and self._has_room:
+        if self._closed is not None:
+            subscribing.end(self._closed)
+        elif self.is_ready:
             self._send_subscribe(subscribing)
         else:
             self._dormant.append(subscribing)
@@ -230,6 +237,7 @@ class Session:
 
     def unsubscribe(self, subscribing: Subscribing) -> None:
         """Have nothing more pushed; its end is told, with the server's answer where there is a connection."""
+        subscribing.is_ending = True
         if subscribing.id and self.is_ready:
             self._link.send(0, Unsubscribe(subscribing.id))
             self._host.write_soon()
@@ -348,7 +356,7 @@ class Session:
             del self._subscriptions[subscribing.id]
             subscribing.id = 0
             error = reply.error if isinstance(reply, SubscriptionEnded) else reply
-            if isinstance(error, Draining):  # it goes on with the next server
+            if isinstance(error, Draining) and not subscribing.is_ending:  # it goes on with the next server
                 self._dormant.append(subscribing)
             else:
                 subscribing.end(error)

@@ -31,6 +31,8 @@ class Subscribing:
         self.id = 0
         """The request_id on this connection; 0: there is none for now."""
         self.helpings: deque[Leased] = deque()
+        self.is_ending = False
+        """Whether its user wants no more."""
         self.is_ended = False
         self.error: QuickPulseError | None = None
         """Why it has ended."""

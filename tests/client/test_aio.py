@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.client.aio import Client, Queue, connect
+from quickpulse.client.aio import Client, Queue, Subscription, connect
 from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, PartialPublish, Timeout
 from quickpulse.client.messages import Message
 from quickpulse.client.options import Options
@@ -193,6 +193,23 @@ class VerbTests(AioTestCase):
 
         self.with_queue(story)
 
+    def test_close_with_an_open_publisher(self) -> None:
+        """It is flushed, and what was not accepted is told."""
+
+        async def main() -> None:
+            client = await connect(url(self.server.port))
+            queue = client.queue("open-publisher")
+            await queue.set_policy(Policy(capacity=2))
+            out = queue.publisher()
+            for _ in range(5):
+                await out.publish(b"x")
+            with self.assertRaises(PartialPublish):
+                await client.close()
+            async with await connect(url(self.server.port)) as client:
+                self.assertEqual(await payloads_in(client.queue("open-publisher")), [b"x", b"x"])
+
+        run(main())
+
     def test_cancelled_get(self) -> None:
         """What comes for it goes back at once."""
 
@@ -256,6 +273,29 @@ class SubscriptionTests(AioTestCase):
             self.assertEqual({each.delivery_count for each in again}, {1})
             for message in seen:
                 await message.ack(confirm=True)
+
+        self.with_queue(story)
+
+    def test_many_readers(self) -> None:
+        """Of one subscription: each message comes to one of them, also when it comes in many helpings."""
+
+        async def story(_: Client, queue: Queue) -> None:
+            got: list[bytes] = []
+
+            async def read(messages: Subscription) -> None:
+                async for message in messages:
+                    got.append(message.payload)
+                    message.ack()
+                    await asyncio.sleep(0)
+
+            async with queue.subscribe(credit_messages=20) as messages:
+                readers = [asyncio.ensure_future(read(messages)) for _ in range(5)]
+                for number in range(200):
+                    await queue.publish_many([b"%d/%d" % (number, each) for each in range(7)])
+                while len(got) < 1400:
+                    await asyncio.sleep(0.005)
+            await asyncio.gather(*readers)
+            self.assertEqual(len(set(got)), 1400)
 
         self.with_queue(story)
 
@@ -390,6 +430,25 @@ class ServerTests(SynchronousTestCase):
             with self.assertRaises(ConnectionLost):
                 await connect(url(listener.sockets[0].getsockname()[1]), wait_seconds=0.3)
             listener.close()
+
+        run(main())
+
+    def test_close_while_the_server_is_stopped(self) -> None:
+        """It ends in time, and says that not all was confirmed."""
+        server = self.start()
+
+        async def main() -> None:
+            client = await connect(url(server.port), options=Options(timeout_seconds=0.4, keepalive_seconds=60))
+            out = client.queue("q").publisher()
+            server.signal(signal.SIGSTOP)
+            try:
+                confirmation = await out.publish(b"x")
+                with self.assertRaises((Timeout, PartialPublish)):
+                    await client.close()
+                with self.assertRaises((Timeout, ClientClosed)):
+                    await confirmation
+            finally:
+                server.signal(signal.SIGCONT)
 
         run(main())
 

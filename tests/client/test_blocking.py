@@ -149,6 +149,15 @@ class VerbTests(BlockingTestCase):
                 out.publish(b"%d" % number)
         self.assertEqual(self.queue.take_many(5000), [b"%d" % number for number in range(3000)])
 
+    def test_close_puts_back_what_was_not_seen(self) -> None:
+        """Also when only the client is closed."""
+        self.queue.publish_many([b"0", b"1", b"2"])
+        with connect(self.url) as client:
+            messages = client.queue(self.queue.name).subscribe()
+            next(messages).ack()
+        again = self.queue.pull(max_messages=10, wait_seconds=5)
+        self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"1", 1), (b"2", 1)])
+
     def test_closed(self) -> None:
         """Nothing can be asked any more, and closing twice is no error."""
         publisher = self.queue.publisher()

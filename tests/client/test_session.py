@@ -297,6 +297,17 @@ class SubscriptionTests(SessionTestCase):
         self.assertTrue(subscribing.is_ended)
         self.assertEqual(self.world.connect().kinds(Subscribe), [])
 
+    def test_cut_while_it_ends(self) -> None:
+        """It has ended, and does not come back."""
+        subscribing = self.subscribe()
+        self.link.is_mute = True
+        self.session.unsubscribe(subscribing)
+        self.world.read()
+        self.assertFalse(subscribing.is_ended)
+        self.world.lose(LOST)
+        self.assertTrue(subscribing.is_ended)
+        self.assertEqual(self.world.connect().kinds(Subscribe), [])
+
     def test_refused(self) -> None:
         """The error is its end."""
         subscribing = Subscribing(Subscribe("not a name!", 1), lambda: None)
