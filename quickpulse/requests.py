@@ -15,6 +15,9 @@ from quickpulse.errors import QuickPulseError
 Range = tuple[int, int]
 """First and last, both included."""
 
+UNBOUNDED = 1 << 62
+"""A bound that is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Properties:
@@ -272,6 +275,7 @@ class Overflow(Enum):
 class Policy:
     """How a queue behaves. None: as the server has it by default.
 
+    :param capacity_bytes: UNBOUNDED is no such bound.
     :param lease_ms: of a pull that asks for none.
     :param max_deliveries: after so many it is a dead letter; 0 is unlimited.
     :param dead_letter_queue: where those go; "" is `<queue>.dead`.

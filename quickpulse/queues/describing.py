@@ -9,10 +9,7 @@ from quickpulse.queues.directory import Directory
 from quickpulse.queues.named import NamedQueue
 from quickpulse.queues.policies import MOST_RECEIPTS
 from quickpulse.queues.runs import FRAME_BYTES, Run, fitting
-from quickpulse.requests import Deliveries, Peek, QueueInfo, ServerInfo
-
-UNBOUNDED = 1 << 62
-"""A limit like this is none."""
+from quickpulse.requests import UNBOUNDED, Deliveries, Peek, QueueInfo, ServerInfo
 
 
 def info(queue: NamedQueue, now_ms: int) -> QueueInfo:

@@ -19,9 +19,7 @@ from quickpulse.messages import Item, Message, payload_of, require_items
 from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
 from quickpulse.queues.room import fits, make_room
 from quickpulse.queues.runs import Extra
-from quickpulse.requests import Overflow
-
-UNBOUNDED = 1 << 62
+from quickpulse.requests import UNBOUNDED, Overflow
 
 _BYTES = frozenset({bytes})
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields
 
 from quickpulse.errors import InvalidArgument
-from quickpulse.requests import Overflow, Policy
+from quickpulse.requests import UNBOUNDED, Overflow, Policy
 
 DEFAULT_QUEUE = "default"
 """The queue that v0 uses."""
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9._:@-]{1,255}")
 
 SERVER_POLICY = Policy(
     capacity=1_000_000,
-    capacity_bytes=1 << 62,
+    capacity_bytes=UNBOUNDED,
     overflow=Overflow.REJECT,
     lease_ms=30_000,
     max_deliveries=0,
@@ -56,7 +56,7 @@ class Limits:
     """
 
     max_queues: int = 10_000
-    total_bytes: int = 1 << 62
+    total_bytes: int = UNBOUNDED
     max_message_bytes: int = 1 << 20
     max_batch_bytes: int = (4 << 20) - (64 << 10)
 
@@ -82,7 +82,7 @@ def require_policy(name: str, policy: Policy) -> None:
     """Raise InvalidArgument unless the queue `name` may have this policy."""
     for field, least, most in (
         ("capacity", 1, 1 << 62),
-        ("capacity_bytes", 1, 1 << 62),
+        ("capacity_bytes", 1, UNBOUNDED),
         ("lease_ms", 1, LONGEST_LEASE_MS),
         ("max_deliveries", 0, 1 << 31),
         ("dedup_window_ms", 0, LONGEST_MS),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quickpulse.requests import (
+    UNBOUNDED,
     Overflow,
     Policy,
     QueueInfo,
@@ -45,10 +46,13 @@ _QUEUE_FIELDS = (
 
 def read_policy(message: Any) -> Policy:
     """Policy."""
+    values = {name: getattr(message, name) for name in _OPTIONAL if message.HasField(name)}
+    if values.get("capacity_bytes") == 0:
+        values["capacity_bytes"] = UNBOUNDED
     return Policy(
         overflow=member("overflow", message.overflow, _OVERFLOW),
         retry_delays_ms=message.retry_delays_ms[:] or None,
-        **{name: getattr(message, name) for name in _OPTIONAL if message.HasField(name)},
+        **values,
     )
 
 
@@ -60,7 +64,7 @@ def fill_policy(policy: Policy, message: Any) -> None:
     for name in _OPTIONAL:
         value = getattr(policy, name)
         if value is not None:
-            setattr(message, name, value)
+            setattr(message, name, 0 if name == "capacity_bytes" and value >= UNBOUNDED else value)
 
 
 def read_queue(message: Any) -> QueueInfo:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from quickpulse.errors import MessageTooLarge, QueueFull, QuickPulseError
 from quickpulse.requests import (
     NO_PROPERTIES,
+    UNBOUNDED,
     Action,
     Batch,
     Count,
@@ -49,7 +50,7 @@ PROPERTIES = Properties("m1", {"trace": "ä"}, "text/plain", 9, 500, 60_000, "ke
 
 BATCH = Batch([b"", b"one", b"\x00\xff"], Properties(content_type="text/plain"), {1: PROPERTIES})
 
-POLICY = Policy(10, 0, Overflow.DROP_OLDEST, 5_000, 0, "", [0, 1_000], 120_000, 60_000)
+POLICY = Policy(10, 1_000, Overflow.DROP_OLDEST, 5_000, 0, "", [0, 1_000], 120_000, 60_000)
 
 QUEUE = QueueInfo("jobs", 1, 2, 3, 4, 5, True, False, 6, POLICY, True, {"published": 7, "rejected:QUEUE_FULL": 1})
 
@@ -149,7 +150,7 @@ def columns() -> st.SearchStrategy[list[int] | None]:
 POLICIES = st.builds(
     Policy,
     st.none() | U64,
-    st.none() | U64,
+    st.none() | st.integers(1, UNBOUNDED),
     st.none() | st.sampled_from(Overflow),
     st.none() | U64,
     st.none() | U32,

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument
-from quickpulse.requests import Overflow, Policy
+from quickpulse.requests import UNBOUNDED, Overflow, Policy
 from quickpulse.wire.v1.administration import fill_policy, read_policy
 
 
@@ -19,10 +19,18 @@ class PolicyTests(SynchronousTestCase):
 
     def test_zero_is_a_value(self) -> None:
         """Another one than nothing."""
-        policy = Policy(0, 0, None, 0, 0, "", None, 0, 0)
+        policy = Policy(0, 1, None, 0, 0, "", None, 0, 0)
         message = pb.Policy()
         fill_policy(policy, message)
         self.assertEqual(read_policy(pb.Policy.FromString(message.SerializeToString())), policy)
+
+    def test_no_bound_in_bytes(self) -> None:
+        """0 on the wire."""
+        message = pb.Policy()
+        fill_policy(Policy(capacity_bytes=UNBOUNDED), message)
+        self.assertTrue(message.HasField("capacity_bytes"))
+        self.assertEqual(message.capacity_bytes, 0)
+        self.assertEqual(read_policy(message).capacity_bytes, UNBOUNDED)
 
     def test_no_delays_are_the_default(self) -> None:
         """An empty column cannot be told from none."""
