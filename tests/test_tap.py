@@ -75,8 +75,8 @@ class OptionsTests(SynchronousTestCase):
             *("--capacity-bytes=8", "--max-message-bytes=9", "--allow-origin=https://a.example,https://b.example"),
             *("--ws-frames=plain", "--grpc-server=native", "--max-connections=10", "--max-connections-per-address=11"),
             *("--max-streams=12", "--max-header-bytes=1300", "--max-inflight-bytes=140000", "--handshake-seconds=15"),
-            *("--idle-seconds=16", "--stall-seconds=17", "--max-queues=18", "--total-bytes=19", "--max-batch-bytes=200000"),
-            *("--http-api=on", "--allow-host=a,b"),
+            *("--idle-seconds=16", "--stall-seconds=17", "--max-queues=18", "--total-bytes=19"),
+            *("--max-batch-bytes=200000", "--http-api=on", "--allow-host=a,b"),
             *("--legacy-metric-names", "--drain-seconds=1.5", "--queue=a:b", "--metrics=memory"),
         )
         where = ("::1", 1, 2, 3, "tcp:4", "tcp:5", "tcp:6")

@@ -304,7 +304,8 @@ class BoundTests(SynchronousTestCase):
 
     def test_partial_messages_of_many_streams(self) -> None:
         """Above max_inflight_bytes the call that brings more is refused; the others go on."""
-        it = GrpcConversation("grpc", max_inflight_bytes=200_000, max_message_bytes=100_000, max_batch_bytes=65_536).open()
+        bounds = {"max_inflight_bytes": 200_000, "max_message_bytes": 100_000, "max_batch_bytes": 65_536}
+        it = GrpcConversation("grpc", **bounds).open()
         body = produce(b"x" * 90_000)
         for stream in (1, 3, 5):
             it.begin(PRODUCE)
