@@ -76,12 +76,13 @@ class Host(Protocol):
 class Call:
     """A request that waits for its reply."""
 
-    __slots__ = ("deadline", "done", "request")
+    __slots__ = ("deadline", "done", "is_repeated", "request")
 
     def __init__(self, request: Any, done: Done, deadline: float) -> None:
         self.request = request
         self.done: Done | None = done
         self.deadline = deadline
+        self.is_repeated = False
 
     @property
     def repeats(self) -> bool:
@@ -178,6 +179,7 @@ class Session:
             if is_hopeless or not call.repeats:
                 call.answer(error)
             elif call.done is not None:
+                call.is_repeated = True
                 kept.append(call)
         self._waiting.extendleft(reversed(kept + self._refused))
         self._refused = []
@@ -346,6 +348,9 @@ class Session:
                 self.release(reply)
         elif isinstance(reply, Draining):  # it was not done; the next connection is another server's
             self._refused.append(call)
+        elif call.is_repeated and isinstance(reply, SettleReply) and reply.unknown:
+            # Receipts are unknown as well when the first time took effect.
+            call.answer(ConnectionLost("the connection ended before the reply; it is not known whether it took effect"))
         else:
             call.answer(reply)
 

@@ -226,6 +226,19 @@ class LeaseTests(SessionTestCase):
         self.world.connect()
         self.assertEqual(self.depth(), 0)
 
+    def test_ack_whose_reply_was_lost(self) -> None:
+        """It is sent again; that its receipts are unknown then does not mean that they were lost."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(), self.world.clock.seconds())
+        self.link.is_mute = True
+        leased.ack(0)
+        self.world.flush()
+        confirmed = self.world.ask(Settle("q", leased.claim(1, 2)))
+        self.world.lose(LOST)
+        self.world.connect()
+        self.assertIsInstance(confirmed[0], ConnectionLost)
+        self.assertEqual((self.depth(), self.session.lost_leases), (0, 0))
+
     def test_reply_that_nobody_waits_for(self) -> None:
         """Its messages are put back at once, and the delivery does not count."""
         call = self.session.ask(Pull(("q",), 10, wait_ms=5000), self.fail, self.world.clock.seconds())
