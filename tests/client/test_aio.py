@@ -360,6 +360,51 @@ class CutTests(AioTestCase):
 
         run(main())
 
+    def test_producers_and_consumers_while_connections_are_cut(self) -> None:
+        """Each message is stored once and acked once in the end; what was lost on the way comes again."""
+
+        async def main() -> None:
+            proxy = Proxy(self.server.port)
+            target = url(await proxy.start())
+            seen: set[bytes] = set()
+            all_seen = asyncio.Event()
+
+            async def produce(number: int) -> None:
+                async with await connect(target, options=QUICK) as client, client.queue("ledger").publisher() as out:
+                    for each in range(2000):
+                        await out.publish(b"%d/%d" % (number, each))
+                        if each % 50 == 0:
+                            await asyncio.sleep(0.002)
+
+            async def read(messages: Subscription) -> None:
+                async for message in messages:
+                    seen.add(message.payload)
+                    message.ack()
+                    if len(seen) == 6000:
+                        all_seen.set()
+
+            async def consume() -> None:
+                async with await connect(target, options=QUICK) as client:
+                    async with client.queue("ledger").subscribe(credit_messages=100, lease_seconds=1) as messages:
+                        reading = asyncio.ensure_future(read(messages))
+                        await all_seen.wait()
+                    await reading
+
+            async def cut() -> None:
+                for _ in range(10):
+                    await asyncio.sleep(0.05)
+                    proxy.cut()
+
+            await asyncio.gather(cut(), *map(produce, range(3)), consume(), consume())
+            self.assertGreater(proxy.connections, 10)
+            await proxy.stop()
+            async with await connect(url(self.server.port)) as client:
+                info = await client.queue("ledger").stats()
+            self.assertEqual((info.counts["published"], info.counts["acked"]), (6000, 6000))
+            self.assertEqual((info.ready, info.leased), (0, 0))
+
+        run(main())
+
     def test_reply_that_is_lost(self) -> None:
         """The message is there once, although it was sent twice."""
 
