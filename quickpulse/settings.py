@@ -25,6 +25,9 @@ HOW_TO_CHOOSE = "give --mode ws|grpc|grpc_stream, or set one of WS_MODE, RPC_MOD
 
 MEBIBYTE = 1024 * 1024
 
+BATCH_ROOM_BYTES = 65_536
+"""What a v1 frame has beside its longest message: names, keys, properties."""
+
 
 def _whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     limits = f"a whole number from {least} to {most}" if most is not None else f"a whole number, {least} or more"
@@ -179,7 +182,7 @@ OPTIONS = (
         "max-batch-bytes",
         4_128_768,
         _whole_number(65_536, 1024 * MEBIBYTE),
-        "Longest v1 request or reply in bytes; the default is what gRPC clients take as they come.",
+        "Longest v1 request or reply in bytes, at least one message; the default is what gRPC clients take as they come.",
     ),
     Option(
         "allow-origin",
@@ -310,6 +313,8 @@ def read_settings(flags: Mapping[str, str | None], environment: Mapping[str, str
     """
     _refuse_unknown_variables(environment)
     values = {option.field: _value(option, flags.get(option.name), environment) for option in OPTIONS}
+    # What v0 takes, v1 must be able to hand out, and to take.
+    values["max_batch_bytes"] = max(values["max_batch_bytes"], values["max_message_bytes"] + BATCH_ROOM_BYTES)
     return Settings(mode=choose_mode(flags.get("mode"), environment), **values)
 
 

@@ -66,7 +66,7 @@ GOOD = {
     "max-message-bytes": [("1", 1), ("1073741824", 1_073_741_824)],
     "max-queues": [("1", 1), ("1000000", 1_000_000)],
     "total-bytes": [("0", 0), ("1", 1)],
-    "max-batch-bytes": [("65536", 65_536), ("1073741824", 1_073_741_824)],
+    "max-batch-bytes": [("2000000", 2_000_000), ("1073741824", 1_073_741_824)],
     "allow-origin": [("*", ("*",)), ("http://a, https://b:1,", ("http://a", "https://b:1")), ("", ())],
     "http-api": [("on", "on"), ("loopback", "loopback"), ("off", "off")],
     "allow-host": [("*", ("*",)), ("a.example, b", ("a.example", "b")), ("", ())],
@@ -195,6 +195,13 @@ class OptionTests(SynchronousTestCase):
             for text in texts:
                 said = refusal(self, {"mode": "ws"}, {variables[name]: text})
                 self.assertEqual(said, f"{variables[name]} {text!r}: {expected}")
+
+    def test_a_batch_holds_the_longest_message(self) -> None:
+        """Whatever was chosen: what v0 takes, v1 can hand out."""
+        chosen = read_settings({"mode": "ws", "max-message-bytes": "16777216"}, {})
+        self.assertEqual(chosen.max_batch_bytes, 16_777_216 + 65_536)
+        chosen = read_settings({"mode": "ws", "max-message-bytes": "1", "max-batch-bytes": "65536"}, {})
+        self.assertEqual(chosen.max_batch_bytes, 65_537)
 
     def test_values_with_line_ends(self) -> None:
         """What is quoted in an error does not break its line."""
