@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, PartialPublish, Timeout
@@ -53,6 +54,10 @@ MOST_BUFFERED_BYTES = 64 * 1024 * 1024
 
 CREDIT_BYTES = 16 * 1024 * 1024
 """What a subscription holds that its user has not seen."""
+
+
+LEAST_WAIT_MS = 20
+"""Of what is left of a wait: below it nobody is asked again."""
 
 
 async def connect(url: str, *, options: Options | None = None, wait_seconds: float = 10.0) -> Client:
@@ -395,9 +400,16 @@ class Queue:
         return list(deliveries.batch.payloads)
 
     async def _pulled(self, request: Pull) -> Deliveries:
-        seconds = self.client.options.timeout_seconds + request.wait_ms / 1000
-        deliveries: Deliveries = await self.client.ask(request, seconds)
-        return deliveries
+        """The reply; a server that ends answers what waits, and then the next one is asked for the rest of the time."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + request.wait_ms / 1000
+        while True:
+            seconds = self.client.options.timeout_seconds + request.wait_ms / 1000
+            deliveries: Deliveries = await self.client.ask(request, seconds)
+            left_ms = milliseconds(end - loop.time())
+            if deliveries.batch.payloads or left_ms < LEAST_WAIT_MS:
+                return deliveries
+            request = replace(request, wait_ms=left_ms)
 
     def subscribe(
         self,

@@ -517,6 +517,43 @@ class ServerTests(SynchronousTestCase):
 
         run(main())
 
+    def test_server_that_is_restarted_in_order(self) -> None:
+        """Nobody notices: what it refused, the next one does; who waits goes on waiting."""
+        port = free_port()
+        first = self.start("--grpc-port", str(port))
+
+        async def main() -> None:
+            async with await connect(url(port), options=QUICK) as client:
+                queue, other = client.queue("q"), client.queue("other")
+
+                async def publish() -> None:
+                    for number in range(300):
+                        await queue.publish(b"%d" % number)
+                        await asyncio.sleep(0.001)
+
+                async def work(_: Message) -> None:
+                    await asyncio.sleep(0)
+
+                consuming = asyncio.ensure_future(queue.consume(work, concurrency=2))
+                waiting = asyncio.ensure_future(other.get(wait_seconds=30))
+                publishing = asyncio.ensure_future(publish())
+                await asyncio.sleep(0.1)
+                first.signal(signal.SIGTERM)
+                await asyncio.to_thread(first.process.wait)
+                await asyncio.to_thread(self.start, "--grpc-port", str(port))
+                await publishing
+                await other.publish(b"at last")
+                message = await waiting
+                assert message is not None
+                self.assertEqual(message.payload, b"at last")
+                while (counts := (await queue.stats()).counts)["acked"] < counts["published"]:
+                    await asyncio.sleep(0.005)
+                self.assertGreater(counts["published"], 0)
+                consuming.cancel()
+                await asyncio.gather(consuming, return_exceptions=True)
+
+        run(main())
+
     def test_server_killed_while_publishing(self) -> None:
         """What the next one confirmed is in it, once; nothing is there twice."""
         port = free_port()
