@@ -182,7 +182,7 @@ OPTIONS = (
         "max-batch-bytes",
         4_128_768,
         _whole_number(65_536, 1024 * MEBIBYTE),
-        "Longest v1 request or reply in bytes, at least one message; the default is what gRPC clients take as they come.",
+        "Longest v1 request or reply in bytes, at least one message; stock gRPC clients take the default.",
     ),
     Option(
         "allow-origin",
