@@ -55,6 +55,8 @@ class SpawnTests(unittest.TestCase):
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                # Whoever runs the tests in the background may ignore SIGINT, and its children would, too.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
             self.addCleanup(process.kill)
             servers = self.await_children(process.pid)
