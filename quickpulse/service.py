@@ -19,6 +19,7 @@ from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.loading import make_metrics
 from quickpulse.metrics.prometheus import TrafficCollector, make_registry
 from quickpulse.metrics.traffic import Traffic
+from quickpulse.requests import ListQueues
 from quickpulse.settings import Settings
 from quickpulse.systemd import Notifier
 from quickpulse.transports.http import CountedFactory, HttpServer, HttpSite
@@ -149,9 +150,16 @@ class QuickPulseService(MultiService):
             listening="; ".join(self._listening()),
         )
 
+    def _left(self) -> int:
+        """Messages that are still held, in whichever queue."""
+        if self.broker is None:
+            depth: int = self.queue.depth
+            return depth
+        return sum(each.ready + each.delayed + each.leased for each in self.broker.list_queues(ListQueues()))
+
     def _report_left(self) -> None:
         """Ephemeral means that what is still queued is gone, so it is said; another provider may keep its messages."""
-        left, undelivered = self.queue.depth, self.traffic.undelivered_total
+        left, undelivered = self._left(), self.traffic.undelivered_total
         report = _log.warn if left or undelivered else _log.info
         report(
             "drained: {left} messages were still queued{fate}, {undelivered} were taken but not delivered",

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import formatEvent, globalLogPublisher
 
+from quickpulse.requests import Batch, Properties, Publish, Pull
 from tests.serving import ServiceTestCase
 
 
@@ -15,7 +16,7 @@ class LeftTests(ServiceTestCase):
 
     @inlineCallbacks
     def drained(self, **settings: Any):
-        """The log line of a drain with one message left."""
+        """The log line of a drain with a message left; where there is v1, with a ready, a leased and a delayed one too."""
         lines: list[str] = []
 
         def observe(event: Any) -> None:
@@ -23,6 +24,10 @@ class LeftTests(ServiceTestCase):
 
         service = self.start("ws", **settings)
         service.queue.enqueue(b"a")
+        if service.broker is not None:
+            service.broker.publish(Publish("jobs", Batch((b"b", b"c"))))
+            service.broker.publish(Publish("jobs", Batch((b"d",), Properties(delay_ms=60_000))))
+            service.broker.pull(Pull(("jobs",)))
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         yield service.lifecycle.drain()
@@ -33,7 +38,7 @@ class LeftTests(ServiceTestCase):
     def test_in_memory_it_is_gone(self):
         """Ephemeral, and it says so."""
         line = yield self.drained()
-        self.assertEqual(line, "drained: 1 messages were still queued and are gone, 0 were taken but not delivered")
+        self.assertEqual(line, "drained: 4 messages were still queued and are gone, 0 were taken but not delivered")
 
     @inlineCallbacks
     def test_another_provider_may_keep_it(self):
