@@ -16,7 +16,7 @@ class LeftTests(ServiceTestCase):
 
     @inlineCallbacks
     def drained(self, **settings: Any):
-        """The log line of a drain with a message left; where there is v1, with a ready, a leased and a delayed one too."""
+        """The log line of a drain: one message is left; with v1 one more that is ready, leased and delayed, each."""
         lines: list[str] = []
 
         def observe(event: Any) -> None:
