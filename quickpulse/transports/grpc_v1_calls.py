@@ -164,7 +164,12 @@ class ConnectCall:
         while not streams.is_draining:
             stream.is_reading = True
             await self._has_room.wait()
-            message = await read()
+            try:
+                message = await read()
+            except Exception:  # of grpcio, without a public name: the client has gone, or the server has stopped
+                self._connect.cancelled()
+                self.close()
+                return
             stream.is_reading = False
             if message is EOF:
                 self._connect.ended()

@@ -40,8 +40,11 @@ class FakeContext:
             self.incoming.put_nowait(write_request(number, request, BINARY))
 
     async def read(self) -> Any:
-        """The next frame of the peer's."""
-        return await self.incoming.get()
+        """The next frame of the peer's, or the end of everything."""
+        frame = await self.incoming.get()
+        if isinstance(frame, Exception):
+            raise frame
+        return frame
 
     async def write(self, frame: bytes) -> None:
         """Until it has room."""
@@ -89,6 +92,18 @@ class ConnectCallTests(TestCase):
             counts = self.traffic.of("grpc")
             self.assertGreater(min(counts.received_bytes, counts.sent_bytes), 0)
             self.assertEqual(self.streams._streams, set())
+
+        return self.talk(story)
+
+    def test_the_end_of_everything(self) -> Deferred:
+        """A read that fails is the end: nothing waits for the client any more, and no traceback is logged."""
+
+        async def story() -> None:
+            self.context.ask(Pull(("q",), wait_ms=60_000), Subscribe("q", 5))
+            self.context.incoming.put_nowait(RuntimeError("Server already stopped."))
+            self.assertIsNone(await self.serving)
+            self.assertEqual(self.broker.get_queue(GetQueue("q")).waiters, 0)
+            self.assertEqual(self.flushLoggedErrors(), [])
 
         return self.talk(story)
 
