@@ -8,11 +8,12 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from perf.load.numbered import alike
+from perf.servers.own_queue import make_own_queue
 from quickpulse.backends.loading import load
 from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.loading import make_metrics
 from quickpulse.metrics.traffic import Traffic
-from quickpulse.queues.memory import MessageQueue
+from quickpulse.queues.plain import PlainQueue
 from quickpulse.settings import Settings
 
 CAPACITY = 1_000_000_000
@@ -27,9 +28,9 @@ def payloads(count: int) -> list[bytes]:
     return [bytes(bytearray(PAYLOAD)) for _ in range(count)]
 
 
-def plain_queue(depth: int = 0) -> MessageQueue:
-    """The memory queue, with that many messages in it."""
-    queue = MessageQueue(CAPACITY)
+def plain_queue(depth: int = 0) -> PlainQueue:
+    """The server's own queue, with that many messages in it."""
+    queue = make_own_queue(CAPACITY)
     queue.enqueue_many(payloads(depth))
     return queue
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 
 from perf.load.numbered import numbered
-from quickpulse.queues.memory import MessageQueue
+from perf.servers.own_queue import make_own_queue
+from quickpulse.queues.plain import PlainQueue
 
 CHUNK = 10_000
 
 
-def make_queue(capacity: int, capacity_bytes: int | None) -> MessageQueue:
+def make_queue(capacity: int, capacity_bytes: int | None) -> PlainQueue:
     """The factory that the server calls."""
-    queue = MessageQueue(capacity, capacity_bytes)
+    queue = make_own_queue(capacity, capacity_bytes)
     count, payload_bytes = map(int, os.environ["PERF_PREFILL"].split(":"))
     for first in range(0, count, CHUNK):
         queue.enqueue_many(list(numbered(first, min(CHUNK, count - first), payload_bytes)))

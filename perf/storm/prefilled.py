@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 
+from perf.servers.own_queue import make_own_queue
 from perf.storm.numbered import BLOCK, payloads
-from quickpulse.queues.memory import MessageQueue
+from quickpulse.queues.plain import PlainQueue
 
 
-def make_queue(capacity: int, capacity_bytes: int | None) -> MessageQueue:
+def make_queue(capacity: int, capacity_bytes: int | None) -> PlainQueue:
     """The factory that the server calls."""
-    queue = MessageQueue(capacity, capacity_bytes)
+    queue = make_own_queue(capacity, capacity_bytes)
     for first in range(0, int(os.environ["PERF_STORM_QUEUED"]), BLOCK):
         queue.enqueue_many(payloads(first))
     return queue
