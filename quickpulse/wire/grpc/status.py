@@ -1,4 +1,4 @@
-"""How a gRPC call ends: the codes, the error that carries one, and the fields that say so.
+"""How a gRPC call ends: the error that carries one of the codes, and the fields that say so.
 
 Source: the gRPC project's PROTOCOL-HTTP2 ("Responses") and statuscodes documents.
 """
@@ -6,32 +6,10 @@ Source: the gRPC project's PROTOCOL-HTTP2 ("Responses") and statuscodes document
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 
+from quickpulse.wire.grpc.codes import Status
 from quickpulse.wire.http2.answers import Answer
 from quickpulse.wire.http2.hpacking import literal
-
-
-class Status(IntEnum):
-    """The codes that a server answers with."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
 
 
 class RpcError(Exception):
@@ -87,3 +65,16 @@ def not_grpc(status: int, text: str) -> Answer:
     body = text.encode() + b"\n"
     head = literal(b":status", b"%d" % status) + literal(b"content-type", b"text/plain; charset=utf-8")
     return Answer(head + literal(b"content-length", b"%d" % len(body)), body, b"")
+
+
+__all__ = [
+    "MAX_MESSAGE_CHARS",
+    "OK_TRAILERS",
+    "RESPONSE_HEAD",
+    "RpcError",
+    "Status",
+    "not_grpc",
+    "only_trailers",
+    "percent_encoded",
+    "trailers",
+]

@@ -29,7 +29,7 @@ from quickpulse.errors import (
     Unauthenticated,
     Unsupported,
 )
-from quickpulse.wire.grpc.status import Status
+from quickpulse.wire.grpc.codes import Status
 
 
 @dataclass(frozen=True, slots=True)
