@@ -34,7 +34,7 @@ ARROWS = {
     "quickpulse.wire.v1": {
         "quickpulse.errors",
         "quickpulse.requests",
-        "quickpulse.wire.grpc.status",
+        "quickpulse.wire.grpc.codes",
         "quickpulse._generated",
         "google.protobuf",
     },
