@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Seque
 from dataclasses import replace
 from typing import Any
 
-from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, PartialPublish, Timeout
+from quickpulse.client.dialing import fault_in_tls, fault_of, make_link, ssl_context
+from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, PartialPublish, Timeout, TlsFailed
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Backoff, Options, milliseconds
 from quickpulse.client.outbox import OutBatch, Outbox
@@ -34,6 +35,7 @@ from quickpulse.requests import (
     Pull,
     Purge,
     QueueInfo,
+    QueuePage,
     Range,
     Redrive,
     Resume,
@@ -45,7 +47,7 @@ from quickpulse.requests import (
 )
 from quickpulse.requests import Batch as Columns
 
-_HOPELESS = (Unauthenticated, PermissionDenied, Unsupported)
+_HOPELESS = (Unauthenticated, PermissionDenied, Unsupported, TlsFailed)
 """A new connection gets the same answer."""
 
 MOST_BUFFERED = 100_000
@@ -63,9 +65,10 @@ LEAST_WAIT_MS = 20
 async def connect(url: str, *, options: Options | None = None, wait_seconds: float = 10.0) -> Client:
     """Connect to a server, and stay connected until `close`.
 
-    :param url: `quickpulse://host:port`.
+    :param url: `quickpulse://host:port`; quickpulses:// is TLS, quickpulse+ws:// and quickpulse+wss:// are WebSocket.
     :param wait_seconds: for a server that does not answer yet.
     :raises ConnectionLost: it does not.
+    :raises TlsFailed: it cannot prove who it is.
     :raises InvalidArgument: the URL is none.
     """
     client = Client(Address.of(url), options or Options())
@@ -86,6 +89,11 @@ class _Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
         self._client.transport = transport
+        fault = fault_in_tls(transport, self._client.address)
+        if fault is not None:
+            self._session.fault = fault
+            self._client.cut()
+            return
         self._session.connected(self._link, self._loop.time())
 
     def data_received(self, data: bytes) -> None:
@@ -95,7 +103,7 @@ class _Protocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._client.transport = None
-        reason = self._session.fault or ConnectionLost(f"the connection ended: {exc or 'the server closed it'}")
+        reason = self._session.fault or fault_of(exc, self._client.address)
         self._session.lost(reason, self._loop.time())
         if not self.ended.done():
             self.ended.set_result(reason)
@@ -109,6 +117,7 @@ class Client:
         self.options = options
         self.transport: Any = None
         self.session = Session(self, options)
+        self._tls = ssl_context(address, options)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._is_writing = self._is_flushing = False
@@ -126,8 +135,13 @@ class Client:
 
     async def list_queues(self, prefix: str = "") -> Sequence[QueueInfo]:
         """Which queues there are."""
-        reply: Sequence[QueueInfo] = await self.ask(ListQueues(prefix))
-        return reply
+        queues: list[QueueInfo] = []
+        token, is_first = "", True
+        while token or is_first:  # a page after the other
+            page: QueuePage = await self.ask(ListQueues(prefix, page_token=token))
+            queues += page.queues
+            token, is_first = page.next_page_token, False
+        return queues
 
     @property
     def server(self) -> ServerInfo | None:
@@ -259,19 +273,18 @@ class Client:
             raise
 
     async def _stay_connected(self) -> None:
-        from quickpulse.client.grpc_link import GrpcLink  # not before it is needed: it brings its codecs
-
         while True:
-            link = GrpcLink(str(self.address), self.options.token)
+            link = make_link(self.address, self.options)
             try:
                 opening = self._loop.create_connection(
                     lambda link=link: _Protocol(self, self.session, link),  # type: ignore[misc]
                     self.address.host,
                     self.address.port,
+                    ssl=self._tls,
                 )
                 _, protocol = await asyncio.wait_for(opening, self.options.connect_seconds)
             except (OSError, asyncio.TimeoutError) as error:
-                reason: QuickPulseError = ConnectionLost(f"no connection to {self.address}: {error or 'timeout'}")
+                reason = fault_of(error, self.address)
                 self.session.lost(reason, self._loop.time())
             else:
                 reason = await protocol.ended

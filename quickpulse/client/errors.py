@@ -3,6 +3,7 @@
 QuickPulseError
     ClientError          whatever happened on this side
         ConnectionLost   the connection ended, or there is none; what was asked may have taken effect
+        TlsFailed        the server cannot prove who it is, or only one side speaks TLS
         Timeout          there was no reply in time; what was asked may have taken effect
         LeaseLost        messages were settled too late: they are somebody else's, or ready again
         PartialPublish   some of a batch were not accepted
@@ -30,6 +31,12 @@ class ConnectionLost(ClientError):  # noqa: N818 - named as its siblings
     """The connection ended, or there is none; what was asked may have taken effect."""
 
     code = "CONNECTION_LOST"
+
+
+class TlsFailed(ClientError):  # noqa: N818 - named as its siblings
+    """The server cannot prove who it is, or only one side speaks TLS; a new attempt ends alike."""
+
+    code = "TLS_FAILED"
 
 
 class Timeout(ClientError):  # noqa: N818 - named as its siblings

@@ -21,8 +21,8 @@ from quickpulse.wire.v1.table import CONNECT_PATH
 MOST_REPLY_BYTES = 256 * 1024 * 1024
 """Of one frame of the server: more than `--max-batch-bytes` may be, and a bound nevertheless."""
 
-_POST, _HTTP = b"\x83", b"\x86"
-"""`:method: POST` and `:scheme: http` in HPACK's static table."""
+_POST, _HTTP, _HTTPS = b"\x83", b"\x86", b"\x87"
+"""`:method: POST`, `:scheme: http` and `:scheme: https` in HPACK's static table."""
 
 _PING = b"quickpls"
 
@@ -34,12 +34,13 @@ class GrpcLink:
 
     :param authority: host and port.
     :param token: bearer token, or "".
+    :param is_tls: whether TLS is around it.
     """
 
-    def __init__(self, authority: str, token: str = "") -> None:
+    def __init__(self, authority: str, token: str = "", *, is_tls: bool = False) -> None:
         self._http2 = Connection(Role.CLIENT)
         block = [
-            _POST + _HTTP,
+            _POST + (_HTTPS if is_tls else _HTTP),
             literal(b":path", CONNECT_PATH.encode()),
             literal(b":authority", authority.encode()),
             literal(b"content-type", b"application/grpc"),

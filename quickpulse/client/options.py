@@ -8,20 +8,58 @@ from urllib.parse import urlsplit
 
 from quickpulse.errors import InvalidArgument
 
-DEFAULT_PORT = 50051
-"""Of gRPC, as the server has it."""
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """What the part of a URL before `://` means.
+
+    :param port: where the URL names none: as the server has it.
+    :param is_websocket: WebSocket carries the frames, not gRPC.
+    :param is_tls: TLS carries that.
+    """
+
+    port: int
+    is_websocket: bool = False
+    is_tls: bool = False
+
+
+SCHEMES = {
+    "quickpulse": Scheme(50051),
+    "quickpulses": Scheme(50051, is_tls=True),
+    "quickpulse+ws": Scheme(8081, is_websocket=True),
+    "quickpulse+wss": Scheme(8081, is_websocket=True, is_tls=True),
+}
+
+_MEANT = {
+    "http": "quickpulse",
+    "https": "quickpulses",
+    "grpc": "quickpulse",
+    "grpcs": "quickpulses",
+    "ws": "quickpulse+ws",
+    "wss": "quickpulse+wss",
+    "quickpulse+grpc": "quickpulse",
+    "quickpulse+grpcs": "quickpulses",
+    "quickpulse+http": "quickpulse",
+    "quickpulse+https": "quickpulses",
+    "quickpulse+ssl": "quickpulses",
+    "quickpulse+tls": "quickpulses",
+    "quickpulses+ws": "quickpulse+wss",
+    "quickpulses+wss": "quickpulse+wss",
+}
+"""What somebody may have had in mind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is."""
+    """Where a server is, and how it is spoken to."""
 
     host: str
     port: int
+    scheme: str = "quickpulse"
 
     @classmethod
     def of(cls, url: str) -> Address:
-        """Read `quickpulse://host:port`.
+        """Read `quickpulse://host:port`, or one of another scheme.
 
         :raises InvalidArgument: it is none.
         """
@@ -30,15 +68,37 @@ class Address:
             port = parts.port
         except ValueError as error:
             raise InvalidArgument(f"{url!r}: {error}") from None
-        if parts.scheme != "quickpulse":
-            raise InvalidArgument(f"{url!r}: the scheme is not quickpulse://")
-        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
-            raise InvalidArgument(f"{url!r} is not quickpulse://host:port")
-        return cls(parts.hostname, DEFAULT_PORT if port is None else port)
+        if parts.username or parts.password:  # which is not repeated here: it would be in logs
+            raise InvalidArgument("the URL has a name or a password: a token belongs into the options (token=...)")
+        if parts.scheme not in SCHEMES:
+            raise InvalidArgument(_no_scheme(url, parts.scheme))
+        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise InvalidArgument(f"{url!r} is not {parts.scheme}://host:port")
+        return cls(parts.hostname, SCHEMES[parts.scheme].port if port is None else port, parts.scheme)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the server has to prove who it is, and nobody else can read along."""
+        return SCHEMES[self.scheme].is_tls
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether WebSocket carries the frames; else it is gRPC."""
+        return SCHEMES[self.scheme].is_websocket
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def _no_scheme(url: str, scheme: str) -> str:
+    """What to say of a URL whose scheme is none of ours."""
+    known = ", ".join(f"{name}://" for name in SCHEMES)
+    if "://" not in url:
+        return f"{url!r} has no scheme; did you mean quickpulse://{url}? There are {known}"
+    meant = _MEANT.get(scheme)
+    hint = f"; did you mean {meant}://?" if meant else "."
+    return f"{url!r}: there is no scheme {scheme}://{hint} There are {known}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +114,10 @@ class Options:
     :param first_backoff_seconds: the most to wait before the first new attempt; doubled each time.
     :param max_backoff_seconds: the most to wait before any.
     :param max_lease_seconds: no message's lease is extended for longer than this.
-    :param token: bearer token.
+    :param token: bearer token. Without TLS, whoever carries the bytes can read it.
+    :param ca_file: PEM, with TLS: certificates to trust, in place of the system's.
+    :param cert_file: PEM, with TLS: the client's own certificate, for a server that wants one.
+    :param key_file: PEM: the key of that; "": it is in `cert_file`.
     """
 
     timeout_seconds: float = 30.0
@@ -65,6 +128,9 @@ class Options:
     max_backoff_seconds: float = 5.0
     max_lease_seconds: float = 3600.0
     token: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
 
 
 class Backoff:
