@@ -59,8 +59,7 @@ class Lifecycle(Service):
         self._notifier = notifier
         self._announce = announce
         self._is_process = is_process
-        self._watchdog = LoopingCall(notifier.notify, "WATCHDOG=1")
-        self._watchdog.clock = reactor
+        self._watchdog: LoopingCall | None = None
         self._drained = Event()
 
     def startService(self) -> None:
@@ -75,7 +74,7 @@ class Lifecycle(Service):
     def stopService(self) -> None:
         """Stop the signs of life."""
         super().stopService()
-        if self._watchdog.running:
+        if self._watchdog is not None and self._watchdog.running:
             self._watchdog.stop()
 
     def drain(self) -> Deferred[None]:
@@ -102,6 +101,9 @@ class Lifecycle(Service):
         self._announce()
         self._notifier.notify("READY=1", f"MAINPID={os.getpid()}")
         if self._notifier.watchdog_seconds is not None:
+            # Made only now: it imports the global reactor, which a server inside of a test has no use for.
+            self._watchdog = LoopingCall(self._notifier.notify, "WATCHDOG=1")
+            self._watchdog.clock = self._reactor
             self._watchdog.start(self._notifier.watchdog_seconds)
 
     def _not_up(self, failure: Failure) -> None:
