@@ -19,7 +19,6 @@ from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.loading import make_metrics
 from quickpulse.metrics.prometheus import TrafficCollector, make_registry
 from quickpulse.metrics.traffic import Traffic
-from quickpulse.requests import ListQueues
 from quickpulse.settings import Settings
 from quickpulse.systemd import Notifier
 from quickpulse.transports.http import CountedFactory, HttpServer, HttpSite
@@ -30,12 +29,13 @@ _log = Logger()
 
 
 class QuickPulseService(MultiService):
-    """The server: one transport of messages, the HTTP port, and their orderly end.
+    """The server: the mode's transports of messages, the HTTP port, and their orderly end.
 
     :param settings: everything that can be chosen.
     :param reactor: what it runs on; gRPC needs an asyncio reactor.
     :param is_process: whether this is the process's one purpose, so that signals are ours.
     :param give_up: called with one line when an address cannot be listened on; `None` raises ListenError.
+    :param make_store: gives the IBroker of v1 and the queue of v0, for settings and reactor.
     :raises SettingsError: a provider does not load, an endpoint is not valid, the reactor does not fit.
     """
 
@@ -46,6 +46,7 @@ class QuickPulseService(MultiService):
         *,
         is_process: bool = False,
         give_up: Callable[[str], NoReturn] | None = None,
+        make_store: Callable[[Settings, Any], tuple[Any, Any]] = make_store,
     ) -> None:
         super().__init__()
         self._give_up = give_up
@@ -54,11 +55,15 @@ class QuickPulseService(MultiService):
         self.broker, queue = make_store(settings, reactor)
         self.queue = InstrumentedQueue(queue, self.metrics)
         self.traffic = Traffic()
-        self.transport = _TRANSPORTS[settings.mode](settings, reactor, self.queue, self.traffic, self.broker)
+        self.transports = [
+            make(settings, reactor, self.queue, self.traffic, self.broker) for make in _TRANSPORTS[settings.mode]
+        ]
+        self.transport = self.transports[0]
+        """The only one, in a mode of one."""
         self.http = self._make_http(reactor)
         self.lifecycle = Lifecycle(
             reactor,
-            [self.transport],
+            self.transports,
             self.http,
             self._begin_drain,
             settings.drain_seconds,
@@ -67,8 +72,8 @@ class QuickPulseService(MultiService):
             self._announce,
             is_process=is_process,
         )
-        # HTTP before the transport: a probe may ask early. The lifecycle last: it waits for both.
-        for child in (self.http, self.transport, self.lifecycle):
+        # HTTP before the transports: a probe may ask early. The lifecycle last: it waits for all.
+        for child in (self.http, *self.transports, self.lifecycle):
             child.setServiceParent(self)
 
     def startService(self) -> None:
@@ -135,7 +140,7 @@ class QuickPulseService(MultiService):
         return HttpServer(endpoint, where, CountedFactory(site, self.traffic))
 
     def _listening(self) -> list[str]:
-        return [f"{part.name} on {', '.join(part.addresses)}" for part in (self.transport, self.http)]
+        return [f"{part.name} on {', '.join(part.addresses)}" for part in (*self.transports, self.http)]
 
     def _begin_drain(self) -> None:
         if self.broker is not None:
@@ -155,7 +160,8 @@ class QuickPulseService(MultiService):
         if self.broker is None:
             depth: int = self.queue.depth
             return depth
-        return sum(each.ready + each.delayed + each.leased for each in self.broker.list_queues(ListQueues()))
+        left: int = self.broker.depth
+        return left
 
     def _report_left(self) -> None:
         """Ephemeral means that what is still queued is gone, so it is said; another provider may keep its messages."""
@@ -203,9 +209,9 @@ def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic,
     # Read by grpcio's C core when it is imported: what it would write to stderr comes to us as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint
-    from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer
+    from quickpulse.transports.grpc_server import GrpcAllServer, GrpcStreamServer, GrpcUnaryServer
 
-    server = GrpcUnaryServer if settings.mode == "grpc" else GrpcStreamServer
+    server = {"grpc": GrpcUnaryServer, "grpc_stream": GrpcStreamServer, "all": GrpcAllServer}[settings.mode]
     address = (
         read_endpoint("--grpc-endpoint", settings.grpc_endpoint)
         if settings.grpc_endpoint
@@ -214,5 +220,5 @@ def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic,
     return server(reactor, address, queue, traffic, settings, broker)
 
 
-# A mode imports its own transport only: grpcio is 30 MiB that a WebSocket server does not need.
-_TRANSPORTS = {"ws": _make_ws, "grpc": _make_grpc, "grpc_stream": _make_grpc}
+# A mode imports its own transports only: grpcio is 30 MiB that a WebSocket server does not need.
+_TRANSPORTS = {"ws": [_make_ws], "grpc": [_make_grpc], "grpc_stream": [_make_grpc], "all": [_make_ws, _make_grpc]}

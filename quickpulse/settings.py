@@ -16,12 +16,12 @@ from quickpulse.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "QUICKPULSE_"
 
-MODES = ("ws", "grpc", "grpc_stream")
+MODES = ("ws", "grpc", "grpc_stream", "all")
 
 MODE_VARIABLES = {"WS_MODE": "ws", "RPC_MODE": "grpc", "RPC_STREAM_MODE": "grpc_stream"}
 """The earlier system's variables; 1 means on."""
 
-HOW_TO_CHOOSE = "give --mode ws|grpc|grpc_stream, or set one of WS_MODE, RPC_MODE, RPC_STREAM_MODE to 1"
+HOW_TO_CHOOSE = f"give --mode {'|'.join(MODES)}, or set one of WS_MODE, RPC_MODE, RPC_STREAM_MODE to 1"
 
 MEBIBYTE = 1024 * 1024
 

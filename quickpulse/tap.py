@@ -30,7 +30,7 @@ class Options(usage.Options):  # type: ignore[misc]
     Errors end the process with status 1 and one line on stderr; twistd would print its whole help around them.
     """
 
-    synopsis = "[--mode ws|grpc|grpc_stream] [options]"
+    synopsis = f"[--mode {'|'.join(MODES)}] [options]"
     longdesc = "An in-memory message queue over WebSocket or gRPC, with Prometheus metrics."
 
     optParameters = [

@@ -28,7 +28,7 @@ from quickpulse.metrics.prometheus import PrometheusMetrics
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.memory import MessageQueue
 from quickpulse.queues.waiting import Subscription
-from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer
+from quickpulse.transports.grpc_server import GrpcAllServer, GrpcStreamServer, GrpcUnaryServer
 from quickpulse.transports.http import HttpServer
 from quickpulse.transports.ws_server import WsServer
 
@@ -40,7 +40,7 @@ PROVIDERS = {
     ITraffic: (Traffic,),
     IBroker: (MemoryBroker,),
     ISubscription: (Subscription,),
-    ITransportService: (WsServer, GrpcUnaryServer, GrpcStreamServer, HttpServer),
+    ITransportService: (WsServer, GrpcUnaryServer, GrpcStreamServer, GrpcAllServer, HttpServer),
 }
 
 

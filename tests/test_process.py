@@ -174,6 +174,8 @@ class RefusalTests(ProcessTestCase):
         port = self.taken_port()
         for mode, flag in (("ws", "--ws-port"), ("grpc", "--grpc-port"), ("grpc_stream", "--http-port")):
             self.assert_refused(f"127.0.0.1:{port}", arguments=("--mode", mode, *FREE_PORTS, flag, port))
+        for flag in ("--ws-port", "--grpc-port", "--http-port"):
+            self.assert_refused(f"127.0.0.1:{port}", arguments=("--mode", "all", *FREE_PORTS, flag, port))
 
     def test_no_port_stays_open(self) -> None:
         """When the messages' port is taken, the HTTP port of the failed start is free again."""
@@ -183,10 +185,29 @@ class RefusalTests(ProcessTestCase):
         with socket.socket() as sock:
             self.assertNotEqual(sock.connect_ex(("127.0.0.1", int(http_port))), 0)
 
+    def test_no_port_of_three_stays_open(self) -> None:
+        """In mode all the one that is taken keeps the others from staying open, with either gRPC server."""
+        taken = self.taken_port()
+        for server in ("native", "grpcio"):
+            ws_port, http_port = self.free_port(), self.free_port()
+            ports = ("--ws-port", ws_port, "--grpc-port", taken, "--http-port", http_port)
+            self.assert_refused(taken, arguments=("--mode", "all", "--grpc-server", server, *ports))
+            for port in (ws_port, http_port):
+                with socket.socket() as sock:
+                    self.assertNotEqual(sock.connect_ex(("127.0.0.1", int(port))), 0)
+
+    def test_endpoints_of_mode_all(self) -> None:
+        """Each is read, as in the mode that has it alone."""
+        for flag in ("--ws-endpoint", "--grpc-endpoint", "--http-endpoint"):
+            self.assert_refused(flag, "'nonsense:1'", arguments=("--mode", "all", *FREE_PORTS, flag, "nonsense:1"))
+
     def test_grpc_on_another_reactor(self) -> None:
         """The user's choice of the reactor is respected, so gRPC cannot start on epoll."""
         self.assert_refused(
             "asyncio", arguments=("--mode", "grpc", "--grpc-server", "grpcio", *FREE_PORTS), reactor="epoll"
+        )
+        self.assert_refused(
+            "asyncio", arguments=("--mode", "all", "--grpc-server", "grpcio", *FREE_PORTS), reactor="epoll"
         )
 
 
@@ -271,6 +292,10 @@ class DaemonTests(ProcessTestCase):
     def test_grpc(self) -> None:
         """A daemon serves gRPC: nothing of grpcio was started before the fork."""
         self.assert_lives_and_ends("grpc", "gRPC")
+
+    def test_all(self) -> None:
+        """A daemon serves everything."""
+        self.assert_lives_and_ends("all", "WebSocket")
 
     def test_taken_port(self) -> None:
         """The parent waits for the child's word: status not 0, and the address on stderr or in the log."""

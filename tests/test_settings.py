@@ -278,21 +278,21 @@ class ModeTests(SynchronousTestCase):
     def test_how_to_choose_names_all_ways(self) -> None:
         """The flag with the modes, and the three variables."""
         self.assertEqual(
-            HOW_TO_CHOOSE, "give --mode ws|grpc|grpc_stream, or set one of WS_MODE, RPC_MODE, RPC_STREAM_MODE to 1"
+            HOW_TO_CHOOSE, "give --mode ws|grpc|grpc_stream|all, or set one of WS_MODE, RPC_MODE, RPC_STREAM_MODE to 1"
         )
         self.assertEqual(list(MODE_VARIABLES), ["WS_MODE", "RPC_MODE", "RPC_STREAM_MODE"])
 
     def test_by_flag(self) -> None:
         """Each mode, whatever the environment says."""
         loud = {"QUICKPULSE_MODE": "nonsense", "WS_MODE": "1", "RPC_MODE": "maybe"}
-        for mode in ("ws", "grpc", "grpc_stream"):
+        for mode in ("ws", "grpc", "grpc_stream", "all"):
             self.assertEqual(choose_mode(mode, {}), mode)
             self.assertEqual(choose_mode(mode, loud), mode)
 
     def test_by_quickpulse_mode(self) -> None:
         """It decides over the three variables."""
         three = {"WS_MODE": "1", "RPC_MODE": "1", "RPC_STREAM_MODE": "maybe"}
-        for mode in ("ws", "grpc", "grpc_stream"):
+        for mode in ("ws", "grpc", "grpc_stream", "all"):
             self.assertEqual(choose_mode(None, {"QUICKPULSE_MODE": mode, **three}), mode)
 
     def test_by_the_three_variables(self) -> None:

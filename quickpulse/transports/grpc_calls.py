@@ -1,4 +1,4 @@
-"""The two gRPC servicers of v0: what each call asks of the queue and answers. No listener belongs here."""
+"""The gRPC servicers of v0: what each call asks of the queue and answers. No listener belongs here."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Draining(Exception):  # noqa: N818 - an event, not an error
 
 
 class _Calls:
-    """What both modes share.
+    """What the modes share.
 
     :param queue: the IMessageQueue.
     :param traffic: the ITraffic.
@@ -193,7 +193,7 @@ class UnaryCalls(_Calls):
         try:
             result = self._queue.dequeue()
             if type(result) is not bytes and isinstance(result, Deferred):
-                result = await at_leisure(result, self._lost)
+                result = await at_leisure(result, self._lost_one)
         except QueueEmpty:
             return CONSUME_EMPTY
         except Exception:
@@ -202,7 +202,7 @@ class UnaryCalls(_Calls):
         self._counts.sent_bytes += len(payload)
         return write_payload(payload)
 
-    def _lost(self, _item: Item) -> None:
+    def _lost_one(self, _item: Item) -> None:
         """The caller went away while the queue was at it."""
         self._traffic.undelivered(1)
 
@@ -257,6 +257,10 @@ class StreamCalls(_Calls):
 
     def _lost(self, taken: list[Item]) -> None:
         self._traffic.undelivered(len(taken))
+
+
+class AllCalls(UnaryCalls, StreamCalls):
+    """Mode all: each of the three."""
 
 
 async def at_leisure(result: Deferred[Any], lost: Callable[[Any], None] | None = None) -> Any:

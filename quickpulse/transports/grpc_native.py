@@ -90,7 +90,7 @@ def _refusal(reason: str) -> bytes:
 
 @implementer(ITransportService)
 class NativeGrpcServer(ListeningService):
-    """Listens for gRPC while it runs, in either mode.
+    """Listens for gRPC while it runs, whatever the mode.
 
     :param endpoint: where.
     :param where: names the address if that fails.

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from quickpulse.errors import ListenError, SettingsError
 from quickpulse.events import Event
 from quickpulse.interfaces import ITransportService
-from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, StreamCalls, UnaryCalls
+from quickpulse.transports.grpc_calls import AllCalls, Draining, OpenStream, OpenStreams, StreamCalls, UnaryCalls
 from quickpulse.transports.grpc_contract import SERVICE
 from quickpulse.transports.grpc_v1_calls import V1Calls
 from quickpulse.wire.v1.table import SERVICE as V1_SERVICE
@@ -53,7 +53,7 @@ REFLECTION_SERVICES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflec
 
 
 class GrpcServer(Service):
-    """Shared by both modes: binding, start, health, reflection, drain.
+    """Shared by all modes: binding, start, health, reflection, drain.
 
     :param reactor: an asyncio reactor.
     :param address: where to listen.
@@ -202,6 +202,13 @@ class GrpcStreamServer(GrpcServer):
     """Mode grpc_stream: StreamMessages."""
 
     calls = StreamCalls
+
+
+@implementer(ITransportService)
+class GrpcAllServer(GrpcServer):
+    """Mode all: each of the three."""
+
+    calls = AllCalls
 
 
 class _Health(health.aio.HealthServicer):  # type: ignore[misc]

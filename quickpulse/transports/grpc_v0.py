@@ -28,6 +28,7 @@ from quickpulse.transports.grpc_contract import (
 )
 from quickpulse.transports.grpc_methods import (
     BatchMethod,
+    Method,
     Run,
     StreamCall,
     StreamMethod,
@@ -61,32 +62,25 @@ _PRODUCED, _FULL, _EMPTY = _answer(PRODUCED), _answer(PRODUCE_FULL), _answer(CON
 def v0_table(mode: str, queue: Any, traffic: ITraffic, max_message_bytes: int) -> Table:
     """The service of one mode.
 
-    :param mode: "grpc" or "grpc_stream".
+    :param mode: "grpc", "grpc_stream" or "all".
     :param queue: the IMessageQueue.
     """
 
     def unimplemented(text: str) -> Unimplemented:
         return Unimplemented(RpcError(Status.UNIMPLEMENTED, text))
 
+    methods: dict[str, Method] = {
+        "Produce": Produce(queue, traffic, max_message_bytes),
+        "Consume": Consume(queue, traffic, max_message_bytes),
+        "StreamMessages": StreamMethod(
+            lambda call: Exchange(call, queue, traffic, max_message_bytes), _read_stream_messages, short_payloads
+        ),
+    }
     if mode == "grpc":
-        return paths(
-            SERVICE,
-            {
-                "Produce": Produce(queue, traffic, max_message_bytes),
-                "Consume": Consume(queue, traffic, max_message_bytes),
-                "StreamMessages": unimplemented(NOT_IN_UNARY),
-            },
-        )
-    return paths(
-        SERVICE,
-        {
-            "Produce": unimplemented(NOT_IN_STREAMING.format("Produce")),
-            "Consume": unimplemented(NOT_IN_STREAMING.format("Consume")),
-            "StreamMessages": StreamMethod(
-                lambda call: Exchange(call, queue, traffic, max_message_bytes), _read_stream_messages, short_payloads
-            ),
-        },
-    )
+        methods["StreamMessages"] = unimplemented(NOT_IN_UNARY)
+    elif mode == "grpc_stream":
+        methods |= {name: unimplemented(NOT_IN_STREAMING.format(name)) for name in ("Produce", "Consume")}
+    return paths(SERVICE, methods)
 
 
 def unavailable(failure: Failure, traffic: ITraffic, asked: int) -> RpcError:

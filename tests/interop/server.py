@@ -43,7 +43,7 @@ def allow_many_connections() -> None:
 class RealServer:
     """One server process. It is ready when the constructor returns.
 
-    :param mode: ws, grpc or grpc_stream.
+    :param mode: ws, grpc, grpc_stream or all.
     :param arguments: further flags.
     """
 
@@ -63,7 +63,8 @@ class RealServer:
             stderr=subprocess.STDOUT,
         )
         try:
-            ports = self._ports()
+            self.ports = ports = self._ports()
+            """Of each listener, by its name."""
         except BaseException:
             self.end()
             raise
@@ -72,7 +73,7 @@ class RealServer:
 
     @property
     def target(self) -> str:
-        """host:port of the messages' listener."""
+        """host:port of the messages' listener; in mode all of gRPC's."""
         return f"127.0.0.1:{self.port}"
 
     def log(self) -> str:

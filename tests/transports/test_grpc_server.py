@@ -15,7 +15,7 @@ from quickpulse._generated.messagequeue_pb2 import StreamMessage
 from quickpulse.errors import SettingsError
 from quickpulse.interfaces import ITransportService
 from quickpulse.transports.grpc_calls import at_leisure
-from quickpulse.transports.grpc_server import GrpcStreamServer, GrpcUnaryServer, loop_of
+from quickpulse.transports.grpc_server import GrpcAllServer, GrpcStreamServer, GrpcUnaryServer, loop_of
 from tests.serving import ServiceTestCase, error_of, in_loop, until
 
 
@@ -37,7 +37,9 @@ class BridgeTests(ServiceTestCase):
         """Each mode has its own server."""
         service = self.start("grpc_stream")
         self.assertIsInstance(service.transport, GrpcStreamServer)
-        return service.transport.when_listening()
+        everything = self.start("all")
+        self.assertIsInstance(everything.transports[1], GrpcAllServer)
+        return everything.transports[1].when_listening().addCallback(lambda _: service.transport.when_listening())
 
     def test_another_reactor_is_refused(self) -> None:
         """Grpcio's asyncio server would hang there."""
