@@ -153,7 +153,7 @@ class IBroker(Interface):
         """
 
     def list_queues(request: ListQueues) -> Any:
-        """Which queues there are: a list of QueueInfo, by name."""
+        """Which queues there are: QueuePage."""
 
     def get_queue(request: GetQueue) -> Any:
         """One queue: QueueInfo."""

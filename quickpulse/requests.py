@@ -297,12 +297,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class ListQueues:
-    """Which queues there are, by name.
+    """Which queues there are, by name, a page of them at a time.
 
     :param prefix: only those whose names begin so.
+    :param max_queues: at most so many; 0 is as many as the server puts into a page, and it never puts more.
+    :param page_token: `next_page_token` of the page before; "" is the first page.
     """
 
     prefix: str = ""
+    max_queues: int = 0
+    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +413,17 @@ class QueueInfo:
     policy: Policy
     has_policy: bool
     counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePage:
+    """Queues by name.
+
+    :param next_page_token: with it the next page is asked for; "": this is the last one.
+    """
+
+    queues: Sequence[QueueInfo] = ()
+    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -398,7 +398,7 @@ class WaitingStories(Asking):
         """A pull that waits; the server knows of it."""
         name = (queues or ("q",))[0]
         waiting = asyncio.ensure_future(self.pull(*queues, wait_ms=FAR_MS, **options))
-        while not [each for each in await self.peer.ask(ListQueues(name)) if each.waiters]:
+        while not [each for each in (await self.peer.ask(ListQueues(name))).queues if each.waiters]:
             await asyncio.sleep(0.005)
         return waiting
 
@@ -495,12 +495,26 @@ class AdministrationStories(Asking):
         self.assertTrue(info.has_policy)
         self.assertEqual((info.policy.lease_ms, list(info.policy.retry_delays_ms)), (5000, [1, 2]))
         self.assertEqual((info.policy.overflow, info.policy.capacity), (Overflow.REJECT, 1_000_000))
-        listed = await self.peer.ask(ListQueues("jobs."))
+        page = await self.peer.ask(ListQueues("jobs."))
         self.assertEqual(
-            [(each.name, each.ready, each.has_policy) for each in listed], [("jobs.a", 1, True), ("jobs.b", 1, False)]
+            [(each.name, each.ready, each.has_policy) for each in page.queues],
+            [("jobs.a", 1, True), ("jobs.b", 1, False)],
         )
         self.assertEqual((await self.pull("jobs.a")).lease_ms, 5000)
-        self.assertEqual(list(await self.peer.ask(ListQueues("nothing"))), [])
+        self.assertEqual(page.next_page_token, "")
+        self.assertEqual(list((await self.peer.ask(ListQueues("nothing"))).queues), [])
+
+    @story
+    async def test_queues_page_by_page(self) -> None:
+        """By name; a page's token leads to what comes behind it, whatever was made or thrown away meanwhile."""
+        for name in ("jobs.c", "jobs.a", "jobs.b"):
+            await self.publish(b"x", queue=name)
+        page = await self.peer.ask(ListQueues("jobs.", 2))
+        self.assertEqual([each.name for each in page.queues], ["jobs.a", "jobs.b"])
+        await self.peer.ask(DeleteQueue("jobs.b"))
+        page = await self.peer.ask(ListQueues("jobs.", 2, page.next_page_token))
+        self.assertEqual([each.name for each in page.queues], ["jobs.c"])
+        self.assertEqual(page.next_page_token, "")
 
     @story
     async def test_what_the_server_is(self) -> None:

@@ -33,6 +33,7 @@ from quickpulse.requests import (
     Pull,
     Purge,
     QueueInfo,
+    QueuePage,
     Redrive,
     Resume,
     ServerInfo,
@@ -101,9 +102,10 @@ class MemoryBroker:
         self._broker.tick(self._now_ms())
         return self._waiting.subscribe(request, deliver, ended, self._give_back)
 
-    def list_queues(self, request: ListQueues) -> list[QueueInfo]:
+    def list_queues(self, request: ListQueues) -> QueuePage:
         """Which there are."""
-        return list(map(self._with_waiters, self._do(self._broker.list_queues, request)))
+        page = self._do(self._broker.list_queues, request)
+        return replace(page, queues=list(map(self._with_waiters, page.queues)))
 
     def get_queue(self, request: GetQueue) -> QueueInfo:
         """One of them."""
@@ -142,6 +144,11 @@ class MemoryBroker:
     def get_server_info(self, request: GetServerInfo) -> ServerInfo:
         """What the server is."""
         return self._do(self._broker.get_server_info, request)
+
+    @property
+    def depth(self) -> int:
+        """Messages in all queues: ready, delayed and leased."""
+        return self._broker.depth
 
     def queue(self, name: str) -> Any:
         """A queue as v0 uses it."""

@@ -51,6 +51,7 @@ from quickpulse.requests import (
     Pull,
     Purge,
     QueueInfo,
+    QueuePage,
     Redrive,
     Resume,
     ServerInfo,
@@ -160,11 +161,9 @@ class Broker:
 
     # ---- queues ----
 
-    def list_queues(self, request: ListQueues, now_ms: int) -> list[QueueInfo]:
-        """Every queue whose name begins so, by name."""
-        now_ms = self._advance(now_ms)
-        names = sorted(name for name in self._directory.queues if name.startswith(request.prefix))
-        return [describing.info(self._directory.queues[name], now_ms) for name in names]
+    def list_queues(self, request: ListQueues, now_ms: int) -> QueuePage:
+        """The queues whose names begin so, by name: a page of them."""
+        return describing.page(self._directory, request, self._advance(now_ms))
 
     def get_queue(self, request: GetQueue, now_ms: int) -> QueueInfo:
         """One queue."""
@@ -204,6 +203,11 @@ class Broker:
     def get_server_info(self, request: GetServerInfo, now_ms: int) -> ServerInfo:
         """What a client must know."""
         return describing.server(self._directory, self._version, self._instance, CAPABILITIES)
+
+    @property
+    def depth(self) -> int:
+        """Messages in all queues: ready, delayed and leased."""
+        return sum(map(len, self._directory.queues.values()))
 
     # ---- time ----
 

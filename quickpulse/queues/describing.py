@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from quickpulse.queues.delivering import deliver
 from quickpulse.queues.directory import Directory
 from quickpulse.queues.named import NamedQueue
-from quickpulse.queues.policies import MOST_RECEIPTS
+from quickpulse.queues.policies import LONGEST_NAME, MOST_RECEIPTS, require_between
 from quickpulse.queues.runs import FRAME_BYTES, Run, fitting
-from quickpulse.requests import UNBOUNDED, Deliveries, Peek, QueueInfo, ServerInfo
+from quickpulse.requests import UNBOUNDED, Deliveries, ListQueues, Peek, QueueInfo, QueuePage, ServerInfo
+
+MOST_LISTED = 1000
+"""Queues in a page: to tell of more takes too long for one turn."""
+
+INFO_BYTES = 5 << 10
+"""What a QueueInfo takes of a frame, at most; in JSON, which is the longer form."""
 
 
 def info(queue: NamedQueue, now_ms: int) -> QueueInfo:
@@ -29,6 +35,21 @@ def info(queue: NamedQueue, now_ms: int) -> QueueInfo:
         has_policy=queue.own_policy is not None,
         counts=queue.counts.as_dict(queue.published),
     )
+
+
+def page(directory: Directory, request: ListQueues, now_ms: int) -> QueuePage:
+    """The next queues by name. One that was made or is gone meanwhile moves none of the others.
+
+    :raises InvalidArgument: of a number, or of a token that no page had.
+    """
+    require_between("max_queues", request.max_queues, 0, 1 << 32)
+    require_between("page_token: its length", len(request.page_token), 0, LONGEST_NAME)
+    fitting_in = max(min(MOST_LISTED, directory.limits.max_batch_bytes // INFO_BYTES), 1)
+    most = min(request.max_queues or fitting_in, fitting_in)
+    prefix, after = request.prefix, request.page_token
+    names = sorted(name for name in directory.queues if name > after and name.startswith(prefix))
+    infos = [info(directory.queues[name], now_ms) for name in names[:most]]
+    return QueuePage(infos, names[most - 1] if len(names) > most else "")
 
 
 def server(directory: Directory, version: str, instance: str, capabilities: Sequence[str]) -> ServerInfo:

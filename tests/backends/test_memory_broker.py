@@ -219,7 +219,7 @@ class AdministrationTests(BrokerTestCase):
         broker = self.broker
         broker.set_policy(SetPolicy("q", Policy(max_deliveries=1)))
         self.publish(b"a", b"b")
-        self.assertEqual([info.name for info in broker.list_queues(ListQueues())], ["q"])
+        self.assertEqual([info.name for info in broker.list_queues(ListQueues()).queues], ["q"])
         self.assertEqual(list(broker.peek(Peek("q")).batch.payloads), [b"a"])
         self.assertTrue(broker.pause(Pause("q")).paused)
         self.assertEqual(self.payloads(self.pull()), [])
@@ -240,7 +240,7 @@ class AdministrationTests(BrokerTestCase):
         self.assertEqual(self.broker.get_queue(GetQueue("q")).waiters, 2)
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
-        self.assertEqual([info.waiters for info in self.broker.list_queues(ListQueues())], [1])
+        self.assertEqual([info.waiters for info in self.broker.list_queues(ListQueues()).queues], [1])
 
     def test_a_pause_that_ends(self) -> None:
         """Those who waited through it get what is there."""

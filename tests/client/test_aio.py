@@ -14,7 +14,7 @@ from quickpulse.client.errors import ClientClosed, ConnectionLost, LeaseLost, Pa
 from quickpulse.client.messages import Message
 from quickpulse.client.options import Options
 from quickpulse.errors import InvalidArgument, MessageTooLarge, NotFound, QueueFull, RequestTooLarge
-from quickpulse.requests import Policy
+from quickpulse.requests import ListQueues, Policy, QueuePage
 from tests.client.proxy import Proxy, free_port
 from tests.client.servers import shared_server
 from tests.client.worlds import run
@@ -55,6 +55,26 @@ class AioTestCase(SynchronousTestCase):
 
 class VerbTests(AioTestCase):
     """What users say."""
+
+    def test_all_queues(self) -> None:
+        """Asked for page by page, until one says that it is the last."""
+        asked: list[ListQueues] = []
+
+        async def story(client: Client, queue: Queue) -> None:
+            await queue.publish(b"one")
+            infos = await client.list_queues(queue.name)
+            self.assertEqual([each.name for each in infos], [queue.name])
+            pages = iter((QueuePage(infos, "b"), QueuePage([], "c"), QueuePage(infos)))
+
+            async def ask(request: ListQueues) -> QueuePage:
+                asked.append(request)
+                return next(pages)
+
+            self.patch(client, "ask", ask)
+            self.assertEqual(len(await client.list_queues("x")), 2)
+
+        self.with_queue(story)
+        self.assertEqual([(each.prefix, each.page_token) for each in asked], [("x", ""), ("x", "b"), ("x", "c")])
 
     def test_publish_and_get(self) -> None:
         """A message comes as it was put in, with what it has beside its payload."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from quickpulse.errors import InvalidArgument
+from quickpulse.queues.describing import INFO_BYTES
 from quickpulse.queues.policies import Limits
-from quickpulse.requests import Peek, Properties
+from quickpulse.requests import ListQueues, Peek, Properties
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -59,3 +61,46 @@ class DescribingTests(BrokerTestCase):
         self.assertEqual(self.info().oldest_ms, 5)
         self.payloads(1)
         self.assertEqual(self.info().oldest_ms, 0)
+
+
+class PageTests(BrokerTestCase):
+    """Lists of queues, three of which fit into a frame."""
+
+    limits = Limits(max_batch_bytes=3 * INFO_BYTES)
+
+    def setUp(self) -> None:
+        """Seven queues."""
+        super().setUp()
+        for name in "gbdface":
+            self.publish(b"x", queue=name)
+
+    def page(self, *request: str | int) -> tuple[str, str]:
+        """The names, and the token."""
+        page = self.broker.list_queues(ListQueues(*request), self.now)  # type: ignore[arg-type]
+        return "".join(each.name for each in page.queues), page.next_page_token
+
+    def test_no_more_than_fit(self) -> None:
+        """Whether so many were asked for or not; the last page has no token."""
+        self.assertEqual(self.page(), ("abc", "c"))
+        self.assertEqual(self.page("", 100, "c"), ("def", "f"))
+        self.assertEqual(self.page("", 0, "f"), ("g", ""))
+
+    def test_fewer(self) -> None:
+        """As many as were asked for; a page that ends with the last queue is the last."""
+        self.assertEqual(self.page("", 2, "d"), ("ef", "f"))
+        self.assertEqual(self.page("", 2, "e"), ("fg", ""))
+
+    def test_a_queue_that_is_gone(self) -> None:
+        """Its name as a token still says where to go on; nothing behind it is an empty page."""
+        self.assertEqual(self.page("", 1, "dd"), ("e", "e"))
+        self.assertEqual(self.page("", 1, "x"), ("", ""))
+
+    def test_one_at_least(self) -> None:
+        """However short a frame may be."""
+        self.broker._directory.limits = Limits(max_batch_bytes=10)
+        self.assertEqual(self.page(), ("a", "a"))
+
+    def test_what_is_no_token(self) -> None:
+        """Longer than any name; and a number out of its range."""
+        self.assertRaises(InvalidArgument, self.page, "", 0, "x" * 256)
+        self.assertRaises(InvalidArgument, self.page, "", -1)

@@ -51,7 +51,7 @@ class DirectoryTests(BrokerTestCase):
                 refused += 1
         self.assertEqual(refused, 9_997)
         self.later(60_000)
-        self.assertEqual((self.broker.list_queues(ListQueues(), self.now), self.later(1)), ([], None))
+        self.assertEqual((self.broker.list_queues(ListQueues(), self.now).queues, self.later(1)), ([], None))
 
     def test_many_dead_letters(self) -> None:
         """Thousands at once, in order, and cut into runs that are not too long."""

@@ -181,7 +181,7 @@ class HostileBehaviour:
                 error = await self.failed(channel, request)
                 self.assertEqual(error.code(), grpc.StatusCode.INVALID_ARGUMENT)
             waiting = asyncio.ensure_future(peer.ask(Pull(("w",), wait_ms=(1 << 64) - 1)))
-            await until(lambda: self.service.broker.list_queues(ListQueues("w")))
+            await until(lambda: self.service.broker.list_queues(ListQueues("w")).queues)
             await peer.ask(Publish("w", Batch((b"a",))))
             self.assertEqual(len((await waiting).batch.payloads), 1)
 
@@ -216,7 +216,7 @@ class VanishingBehaviour:
             for request_id in range(1, 51):
                 await conversation.send(request_id, Pull(("q",), wait_ms=FAR_MS))
             await conversation.send(51, Subscribe("q", 100))
-            await until(lambda: broker.list_queues(ListQueues("q")) and broker.get_queue(GetQueue("q")).waiters)
+            await until(lambda: broker.list_queues(ListQueues("q")).queues and broker.get_queue(GetQueue("q")).waiters)
             await conversation.receive()
             await other.close()
             await asyncio.gather(*calls, return_exceptions=True)
@@ -332,7 +332,7 @@ class EndBehaviour:
 
         async def story(peer: GrpcPeer, channel: grpc.aio.Channel) -> None:
             waiting = asyncio.ensure_future(peer.ask(Pull(("q",), wait_ms=FAR_MS)))
-            await until(lambda: self.service.broker.list_queues(ListQueues("q")))
+            await until(lambda: self.service.broker.list_queues(ListQueues("q")).queues)
             conversation = ConnectConversation(channel)
             await conversation.send(1, Pull(("q",), wait_ms=FAR_MS))
             await conversation.send(2, Subscribe("q", 10))

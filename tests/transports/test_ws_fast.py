@@ -262,7 +262,7 @@ class V1SameAsPlainTests(SynchronousTestCase):
         answers = [server_frames(it.say(piece)) for piece in pieces]
         state, events = it.protocol.state, list(it.transport.events)
         it.lose()
-        left = [(each.name, each.ready, each.leased, each.waiters) for each in broker.list_queues(ListQueues())]
+        left = [(each.name, each.ready, each.leased, each.waiters) for each in broker.list_queues(ListQueues()).queues]
         broker.close()
         return answers, left, it.traffic.refused_total, factory.counts.received_bytes, events, state
 

@@ -27,6 +27,7 @@ from quickpulse.requests import (
     Publish,
     PublishReply,
     Pull,
+    QueuePage,
     ServerInfo,
     Settle,
     SettleReply,
@@ -161,8 +162,8 @@ class RequestTests(V1TestCase):
         """What has no messages in it."""
         it = self.connect()
         self.put(b"a")
-        queues, info, count = self.ask(it, ListQueues(), GetServerInfo(), DeleteQueue("q"))
-        self.assertEqual([each.name for each in queues], ["q"])
+        page, info, count = self.ask(it, ListQueues(), GetServerInfo(), DeleteQueue("q"))
+        self.assertEqual([each.name for each in page.queues], ["q"])
         self.assertIsInstance(info, ServerInfo)
         self.assertEqual(count, Count(1))
 
@@ -210,8 +211,8 @@ class RequestTests(V1TestCase):
         """The broker is wrong: its client is told that something is, and the connection lives."""
         it = self.connect()
         self.patch(self.broker, "get_queue", lambda request: object())
-        error, queues = self.ask(it, GetQueue("q"), ListQueues())
-        self.assertEqual((error.code, queues), ("QUEUE_UNAVAILABLE", []))
+        error, page = self.ask(it, GetQueue("q"), ListQueues())
+        self.assertEqual((error.code, page), ("QUEUE_UNAVAILABLE", QueuePage([])))
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_cut_at_every_byte(self) -> None:
@@ -253,7 +254,7 @@ class RequestTests(V1TestCase):
         it = Conversation("/ws/v1", factory=self.factory)
         shake = it.handshake(f"Sec-WebSocket-Protocol: {self.subprotocol.name}")
         answer = it.say(shake + self.frame(1, ListQueues()))
-        self.assertEqual(self.replies(answer.partition(b"\r\n\r\n")[2]), [(1, [])])
+        self.assertEqual(self.replies(answer.partition(b"\r\n\r\n")[2]), [(1, QueuePage([]))])
 
 
 class FaultTests(V1TestCase):
@@ -311,7 +312,7 @@ class FaultTests(V1TestCase):
         payload = b"\x08\x05" if self.subprotocol.is_binary else b'{"request_id":5}'
         ((request_id, error),) = self.replies(it.say(client_frame(payload, self.opcode)))
         self.assertEqual((request_id, error.code), (5, "UNSUPPORTED"))
-        self.assertEqual(self.ask(it, ListQueues()), [[]])
+        self.assertEqual(self.ask(it, ListQueues()), [QueuePage([])])
 
     def test_random_bytes(self) -> None:
         """Whatever they are: an answer or a close, never an error of ours."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from quickpulse.requests import (
@@ -10,6 +9,7 @@ from quickpulse.requests import (
     Overflow,
     Policy,
     QueueInfo,
+    QueuePage,
     ServerInfo,
     SetPolicy,
 )
@@ -84,15 +84,16 @@ def fill_queue(queue: QueueInfo, message: Any) -> None:
     message.counts.update(queue.counts)
 
 
-def read_queues(message: Any) -> list[QueueInfo]:
+def read_page(message: Any) -> QueuePage:
     """ListQueuesReply."""
-    return [read_queue(each) for each in message.queues]
+    return QueuePage([read_queue(each) for each in message.queues], message.next_page_token)
 
 
-def fill_queues(queues: Sequence[QueueInfo], message: Any) -> None:
+def fill_page(page: QueuePage, message: Any) -> None:
     """ListQueuesReply."""
-    for queue in queues:
+    for queue in page.queues:
         fill_queue(queue, message.queues.add())
+    message.next_page_token = page.next_page_token
 
 
 def read_set_policy(message: Any) -> SetPolicy:

@@ -6,7 +6,7 @@ cannot go on after it, its row in `ERRORS` has a close code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument, MalformedRequest, QuickPulseError, RequestTooLarge, Unsupported
 from quickpulse.wire.v1.forms import parsed
 from quickpulse.wire.v1.json_form import load_object, parse_json, to_json
-from quickpulse.wire.v1.table import BY_KIND, BY_NAME, ERROR, LIST_QUEUES, REPLIES, Reply
+from quickpulse.wire.v1.table import BY_KIND, BY_NAME, ERROR, REPLIES, Reply
 
 NO_REQUEST = 0
 """The request_id of what is about the connection."""
@@ -116,8 +116,6 @@ def _reply_of(reply: Any) -> Reply:
         return row
     if isinstance(reply, BaseException):
         return ERROR
-    if isinstance(reply, Sequence):
-        return LIST_QUEUES
     raise TypeError(f"no frame has a {type(reply).__name__}")
 
 

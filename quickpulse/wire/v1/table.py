@@ -56,8 +56,8 @@ ENDED = Reply(
 )
 LIST_QUEUES = Reply(
     "list_queues",
-    list,
-    Form(pb.ListQueuesReply, administration.read_queues, administration.fill_queues),
+    words.QueuePage,
+    Form(pb.ListQueuesReply, administration.read_page, administration.fill_page),
 )
 QUEUE = Reply("queue", words.QueueInfo, Form(pb.QueueInfo, administration.read_queue, administration.fill_queue))
 COUNT = Reply("count", words.Count, plain(words.Count, pb.Count))

@@ -81,7 +81,8 @@ class RequestTests(SynchronousTestCase):
 
     def test_query(self) -> None:
         """Single values, booleans as words."""
-        self.assertEqual(read_http(BY_NAME["list_queues"], "", {"prefix": "a"}, b""), ListQueues("a"))
+        query = {"prefix": "a", "max_queues": "5", "page_token": "ab"}
+        self.assertEqual(read_http(BY_NAME["list_queues"], "", query, b""), ListQueues("a", 5, "ab"))
         query = {"credit_messages": "5", "delivery": "TAKEN", "release_on_disconnect": "true", "with_enqueued_at": "0"}
         request = read_http(BY_NAME["subscribe"], "jobs", query, b"")
         self.assertEqual((request.credit_messages, request.release_on_disconnect), (5, True))

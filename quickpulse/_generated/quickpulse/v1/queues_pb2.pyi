@@ -327,16 +327,22 @@ class QueueInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., ready: _Optional[int] = ..., leased: _Optional[int] = ..., delayed: _Optional[int] = ..., size_bytes: _Optional[int] = ..., oldest_ms: _Optional[int] = ..., paused: bool = ..., publish_paused: bool = ..., waiters: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., has_policy: bool = ..., counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ListQueuesRequest(_message.Message):
-    __slots__ = ("prefix",)
+    __slots__ = ("prefix", "max_queues", "page_token")
     PREFIX_FIELD_NUMBER: _ClassVar[int]
+    MAX_QUEUES_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     prefix: str
-    def __init__(self, prefix: _Optional[str] = ...) -> None: ...
+    max_queues: int
+    page_token: str
+    def __init__(self, prefix: _Optional[str] = ..., max_queues: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListQueuesReply(_message.Message):
-    __slots__ = ("queues",)
+    __slots__ = ("queues", "next_page_token")
     QUEUES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     queues: _containers.RepeatedCompositeFieldContainer[QueueInfo]
-    def __init__(self, queues: _Optional[_Iterable[_Union[QueueInfo, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, queues: _Optional[_Iterable[_Union[QueueInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetQueueRequest(_message.Message):
     __slots__ = ("queue",)
