@@ -4,6 +4,7 @@
 #   docker run --rm -p 50051:50051 -p 8080:8080 quickpulse
 #   docker run --rm -e RPC_MODE=0 -e RPC_STREAM_MODE=1 -p 50051:50051 -p 8080:8080 quickpulse
 #   docker run --rm -e WS_MODE=1 -e RPC_MODE=0 -p 8081:8081 -p 8080:8080 quickpulse
+#   docker run --rm -e QUICKPULSE_MODE=all -p 50051:50051 -p 8081:8081 -p 8080:8080 quickpulse
 #
 # Any base with `python` (3.10 or newer), its venv module and pip will do: --build-arg BASE_IMAGE=...
 ARG BASE_IMAGE=python:3.13-slim
