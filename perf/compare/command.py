@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 from perf import hardware
@@ -22,9 +23,15 @@ from perf.spawn import SpawnError
 
 INTERRUPTED = 130
 
+BROKERS = "brokers"
+"""In place of rows: a comparison of its own kind, with a command line of its own."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status."""
+    if arguments and arguments[0] == BROKERS:
+        status: int = import_module("perf.brokers.command").main(arguments[1:])
+        return status
     options = parse(arguments)
     raise_file_limit()
     return guarded(lambda: _tell(options, run(options)))

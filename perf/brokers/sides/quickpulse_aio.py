@@ -1,0 +1,137 @@
+"""`quickpulse.client.aio`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from perf.brokers.work import BATCH, END, PAUSE_SECONDS, SILENCE_SECONDS, Work
+from quickpulse.client.aio import Queue, connect
+
+QUEUE = "bench"
+
+
+def url(port: int) -> str:
+    """Of the server."""
+    return f"quickpulse://127.0.0.1:{port}"
+
+
+async def publish_batches(port: int, work: Work) -> None:
+    """A confirmation for each batch."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        for batch in work.batches():
+            await queue.publish_many(batch)
+        work.finish()
+
+
+async def consume_batches(port: int, work: Work) -> None:
+    """Pulled, and acked as a range."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        while True:
+            batch = await queue.pull(max_messages=BATCH, wait_seconds=SILENCE_SECONDS)
+            if not work.saw(batch.payloads):
+                break
+            batch.ack()
+        await batch.ack(confirm=True)
+        work.finish()
+        await _look(queue, work)
+
+
+async def publish_singly(port: int, work: Work) -> None:
+    """Batched in the background; leaving the publisher waits until every message is confirmed."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        async with queue.publisher() as out:
+            for payload in work.payloads():
+                await out.publish(payload)
+        work.finish()
+
+
+async def consume_singly(port: int, work: Work) -> None:
+    """A subscription, an ack for each message."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        count = 0
+        async with queue.subscribe() as messages:
+            async for message in messages:
+                count += 1
+                if message.payload[0] == END:
+                    work.saw_all(count, message.payload)
+                    await message.ack(confirm=True)
+                    break
+                message.ack()
+            work.finish()
+        await _look(queue, work)
+
+
+async def take_batches(port: int, work: Work) -> None:
+    """At most once."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        while work.saw(await queue.take_many(BATCH, wait_seconds=SILENCE_SECONDS)):
+            pass
+        work.finish()
+        await _look(queue, work)
+
+
+async def publish_stamps(port: int, work: Work) -> None:
+    """Now and then one."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        for stamp in work.stamps():
+            await queue.publish(stamp)
+            await asyncio.sleep(PAUSE_SECONDS)
+        work.finish()
+
+
+async def wait_by_get(port: int, work: Work) -> None:
+    """A long poll for each message."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        while message := await queue.get(wait_seconds=SILENCE_SECONDS):
+            is_more = work.arrived(message.payload)
+            message.ack()
+            if not is_more:
+                break
+        work.finish()
+
+
+async def wait_by_subscription(port: int, work: Work) -> None:
+    """Pushed."""
+    async with await connect(url(port)) as client:
+        work.begin()
+        async with client.queue(QUEUE).subscribe() as messages:
+            async for message in messages:
+                is_more = work.arrived(message.payload)
+                message.ack()
+                if not is_more:
+                    break
+        work.finish()
+
+
+async def fill_and_lease(port: int, work: Work) -> None:
+    """Fills the queue, then leases all of it."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        for batch in work.fill():
+            await queue.publish_many(batch)
+        work.wait("filled")
+        leased = 0
+        while leased < work.messages:
+            leased += len(await queue.pull(max_messages=BATCH, lease_seconds=600))
+        work.wait("leased")
+        work.finish()
+
+
+async def _look(queue: Queue, work: Work) -> None:
+    info = await queue.stats()
+    work.left(info.ready + info.leased)
