@@ -82,6 +82,18 @@ ARROWS = {
         "twisted",
     },
     "quickpulse.tap": {*VOCABULARY, "quickpulse.service", "twisted", "uvloop"},
+    # A server and a client for tests of other programs.
+    "quickpulse.testing": {
+        *VOCABULARY,
+        "quickpulse.backends",
+        "quickpulse.client",
+        "quickpulse.queues",
+        "quickpulse.service",
+        "pytest",
+        "twisted",
+        "uvloop",
+        "zope.interface",
+    },
     "quickpulse.cli": set(),
     "quickpulse": {*VOCABULARY, "quickpulse.backends", "quickpulse.queues"},
 }
