@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from quickpulse.client.errors import ConnectionLost
-from quickpulse.errors import QuickPulseError, RequestTooLarge
+from quickpulse.client.link import MOST_REPLY_BYTES, Link
+from quickpulse.errors import QuickPulseError
 from quickpulse.version import __version__
 from quickpulse.wire.grpc.framing import MessageReader, framed
 from quickpulse.wire.grpc.status import RpcError, Status
@@ -15,11 +16,8 @@ from quickpulse.wire.http2 import events as ev
 from quickpulse.wire.http2.connection import Connection, Role
 from quickpulse.wire.http2.hpacking import literal
 from quickpulse.wire.v1.errors import read_error
-from quickpulse.wire.v1.frames import BINARY, NO_REQUEST, read_reply, write_request
+from quickpulse.wire.v1.frames import NO_REQUEST
 from quickpulse.wire.v1.table import CONNECT_PATH
-
-MOST_REPLY_BYTES = 256 * 1024 * 1024
-"""Of one frame of the server: more than `--max-batch-bytes` may be, and a bound nevertheless."""
 
 _POST, _HTTP, _HTTPS = b"\x83", b"\x86", b"\x87"
 """`:method: POST`, `:scheme: http` and `:scheme: https` in HPACK's static table."""
@@ -29,7 +27,7 @@ _PING = b"quickpls"
 _HTTP_OK = b"200"
 
 
-class GrpcLink:
+class GrpcLink(Link):
     """Frames out as bytes, bytes in as frames. It is over when `receive` says so.
 
     :param authority: host and port.
@@ -38,6 +36,7 @@ class GrpcLink:
     """
 
     def __init__(self, authority: str, token: str = "", *, is_tls: bool = False) -> None:
+        super().__init__()
         self._http2 = Connection(Role.CLIENT)
         block = [
             _POST + (_HTTPS if is_tls else _HTTP),
@@ -51,8 +50,6 @@ class GrpcLink:
             block.append(literal(b"authorization", b"Bearer " + token.encode()))
         self._stream = self._http2.open(b"".join(block))
         self._reader = MessageReader(MOST_REPLY_BYTES, False)
-        self.max_batch_bytes: int | None = None
-        """Of a frame, once the server has said it."""
 
     def send(self, request_id: int, request: Any) -> None:
         """Send a request of the vocabulary.
@@ -60,10 +57,7 @@ class GrpcLink:
         :raises InvalidArgument: a field has a value that does not fit.
         :raises RequestTooLarge: the server would not read it.
         """
-        frame = write_request(request_id, request, BINARY)
-        if self.max_batch_bytes is not None and len(frame) > self.max_batch_bytes:
-            raise RequestTooLarge(f"request of {len(frame)} bytes is over the server's limit of {self.max_batch_bytes}")
-        self._http2.send_data(self._stream, framed(frame))
+        self._http2.send_data(self._stream, framed(self._written(request_id, request)))
 
     def data_to_send(self) -> bytes:
         """What is to be written now; it is handed out once."""
@@ -88,6 +82,7 @@ class GrpcLink:
 
         With request_id 0 comes why the link is over, last of all; of the server's own kind where it said one.
         """
+        self._look_at(data)
         chunks: list[bytes] = []
         frames: list[tuple[int, Any]] = []
         fault: QuickPulseError | None = None
@@ -96,11 +91,12 @@ class GrpcLink:
                 chunks += event.chunks
             elif fault is None:
                 fault = self._fault_in(event)
-        try:
-            if chunks:
-                frames = [read_reply(message, BINARY) for message in self._reader.feed(chunks)]
-        except (RpcError, QuickPulseError) as error:
-            fault = ConnectionLost(f"what the server says cannot be read: {error}")
+        if chunks:
+            try:
+                frames, wrong = self._read(self._reader.feed(chunks))
+            except RpcError as error:
+                wrong = ConnectionLost(f"what the server says cannot be read: {error}")
+            fault = wrong or fault
         if fault is not None:
             frames.append((NO_REQUEST, fault))
         return frames
@@ -112,7 +108,7 @@ class GrpcLink:
         if isinstance(event, ev.Reset):
             return ConnectionLost(f"the server reset the call (code {event.code})")
         if isinstance(event, ev.Failed):
-            return ConnectionLost(f"this is no HTTP/2: {event.reason}")
+            return self._no_protocol(f"this is no HTTP/2: {event.reason}")
         if isinstance(event, ev.Ended):
             return ConnectionLost("the server ended the call")
         return None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from quickpulse.errors import InvalidArgument
+
+_TOKEN = re.compile("[!-~]*")
+"""Of anything else a header could be made that nobody meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,10 @@ class Options:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.fullmatch(self.token):
+            raise InvalidArgument("a token has printable ASCII characters only, and no blanks")
 
 
 class Backoff:

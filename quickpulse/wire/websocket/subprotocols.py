@@ -12,6 +12,8 @@ from quickpulse.wire.websocket.frames import BINARY, TEXT
 
 V1_PATH = "/ws/v1"
 
+BINARY_NAME = "quickpulse.v1.bin"
+
 
 @dataclass(frozen=True, slots=True)
 class Subprotocol:
@@ -40,7 +42,7 @@ class Subprotocol:
 SUBPROTOCOLS = {
     each.name: each
     for each in (
-        Subprotocol("quickpulse.v1.bin", frames.BINARY, BINARY),
+        Subprotocol(BINARY_NAME, frames.BINARY, BINARY),
         Subprotocol("quickpulse.v1.json", frames.JSON, TEXT),
     )
 }
