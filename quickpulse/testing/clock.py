@@ -19,9 +19,15 @@ class StillClock(Clock):
         super().__init__()
         self._reactor = reactor
 
-    def callLater(self, when: float, what: Callable[..., Any], *args: Any, **how: Any) -> IDelayedCall:
+    def callLater(
+        self,
+        delay: float,
+        callable: Callable[..., object],  # noqa: A002 - its name there
+        *args: object,
+        **kw: object,
+    ) -> IDelayedCall:
         """As IReactorTime says."""
-        if when <= 0:
-            call: IDelayedCall = self._reactor.callLater(0, what, *args, **how)
+        if delay <= 0:
+            call: IDelayedCall = self._reactor.callLater(0, callable, *args, **kw)
             return call
-        return super().callLater(when, what, *args, **how)
+        return super().callLater(delay, callable, *args, **kw)
