@@ -262,6 +262,9 @@ OPTIONS = (
 _BY_VARIABLE = {option.variable: option for option in OPTIONS}
 _MODE_VARIABLE = ENVIRONMENT_PREFIX + "MODE"
 
+CLIENT_VARIABLES = tuple(ENVIRONMENT_PREFIX + name for name in ("URL", "TOKEN", "TOKEN_FILE", "TIMEOUT"))
+"""Of the command `quickpulse`, which may stand beside the server's."""
+
 
 _SERVICE_LINK = re.compile(r"QUICKPULSE_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP)\w*)?)")
 """What Kubernetes puts into every container beside a Service that is called quickpulse; no setting, and no mistake."""
@@ -311,7 +314,7 @@ def read_settings(flags: Mapping[str, str | None], environment: Mapping[str, str
     :param environment: usually os.environ.
     :raises SettingsError: with one line that names the flag or the variable, and what was expected.
     """
-    _refuse_unknown_variables(environment)
+    refuse_unknown_variables(environment)
     values = {option.field: _value(option, flags.get(option.name), environment) for option in OPTIONS}
     # What v0 takes, v1 must be able to hand out, and to take.
     values["max_batch_bytes"] = max(values["max_batch_bytes"], values["max_message_bytes"] + BATCH_ROOM_BYTES)
@@ -366,8 +369,9 @@ def _value(option: Option, flag: str | None, environment: Mapping[str, str]) -> 
         raise SettingsError(f"{source} {text!r}: {error}") from None
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = [*_BY_VARIABLE, _MODE_VARIABLE]
+def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Raise SettingsError, with the nearest known one, for a variable that has our prefix and no meaning."""
+    known = [*_BY_VARIABLE, _MODE_VARIABLE, *CLIENT_VARIABLES]
     for variable in environment:
         if not variable.startswith(ENVIRONMENT_PREFIX) or _SERVICE_LINK.fullmatch(variable):
             continue

@@ -244,6 +244,10 @@ class UnknownVariableTests(SynchronousTestCase):
         """Without the prefix, or in small letters."""
         read_settings({"mode": "ws"}, {"PATH": "/bin", "quickpulse_x": "1", "XQUICKPULSE_Y": "1", "QUICKPULSE": "1"})
 
+    def test_the_commands_own(self) -> None:
+        """What the command quickpulse reads does not keep a server from starting."""
+        read_settings({"mode": "ws"}, {"QUICKPULSE_URL": "quickpulse://127.0.0.1", "QUICKPULSE_TOKEN": "secret"})
+
     def test_kubernetes_service_links(self) -> None:
         """What Kubernetes adds for a Service called quickpulse is no mistake of anybody's."""
         links = {
