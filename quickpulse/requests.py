@@ -6,9 +6,10 @@ a name ends in `_ms`; a moment is milliseconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from quickpulse.errors import QuickPulseError
 
@@ -106,6 +107,19 @@ class Delivery(Enum):
     """At most once: they are gone."""
 
 
+class Reader(Protocol):
+    """Whoever reads the replies to requests, and may not keep up."""
+
+    is_held: bool
+    """It does not: nothing should be taken out for it now."""
+
+    def when_released(self, act: Callable[[], None]) -> None:
+        """Call `act` when it does again; once, however often it was said."""
+
+    def forget(self, act: Callable[[], None]) -> None:
+        """Do not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pull:
     """Take messages out, or wait for some.
@@ -114,6 +128,7 @@ class Pull:
     :param wait_ms: how long to wait for a message, when there is none.
     :param holder: who may be gone before it has settled; what is leased to it can be put back all together. Of the
         server's own making; no wire has it.
+    :param reader: of the reply; a pull that waits is passed over while its reader is held. Likewise.
     """
 
     queues: Sequence[str]
@@ -124,6 +139,7 @@ class Pull:
     delivery: Delivery = Delivery.LEASED
     with_enqueued_at: bool = False
     holder: object = None
+    reader: Reader | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ class Party:
         """It is its turn: take something; whether there was anything."""
         raise NotImplementedError
 
+    def passed_over(self) -> None:
+        """It was its turn, and it wanted nothing: it has lost its place, and may stand again."""
+
     def leave(self) -> None:
         """Want nothing any more, for ever: from here on nothing is taken out for it."""
         if not self.is_gone:
@@ -89,6 +92,7 @@ class Line:
                 continue
             self.members[party] = False
             if not party.wants:
+                party.passed_over()
                 continue
             got = party.take(self, now_ms)
             helpings -= got

@@ -51,16 +51,42 @@ class WaitingPull(Party):
     """A pull for which there was nothing yet.
 
     :param answer: called once with what came, or with nothing.
+    :param wake: called with a line in which it stands again.
     """
 
-    __slots__ = ("_answer", "_broker", "_request", "deadline_ms")
+    __slots__ = ("_answer", "_broker", "_request", "_wake", "deadline_ms")
 
-    def __init__(self, broker: Pullable, request: Pull, deadline_ms: int, answer: Callable[[Deliveries], None]) -> None:
+    def __init__(
+        self,
+        broker: Pullable,
+        request: Pull,
+        deadline_ms: int,
+        answer: Callable[[Deliveries], None],
+        wake: Callable[[Line], None],
+    ) -> None:
         super().__init__()
         self.deadline_ms = deadline_ms
         self._broker = broker
         self._request = request
         self._answer = answer
+        self._wake = wake
+
+    @property
+    def wants(self) -> bool:
+        """Whether its answer would be read."""
+        reader = self._request.reader
+        return not self.is_gone and (reader is None or not reader.is_held)
+
+    def passed_over(self) -> None:
+        """Its reader is held: it stands again when that is over."""
+        if self._request.reader is not None:
+            self._request.reader.when_released(self._stand)
+
+    def leave(self) -> None:
+        """It waits no more, for its reader neither."""
+        super().leave()
+        if self._request.reader is not None:
+            self._request.reader.forget(self._stand)
 
     def take(self, line: Line, now_ms: int) -> bool:
         """All that it asked for, of the first of its queues that has something."""
@@ -76,6 +102,11 @@ class WaitingPull(Party):
         if not self.is_gone:
             self.leave()
             self._answer(NOTHING)
+
+    def _stand(self) -> None:
+        for line in self.lines:
+            line.stand(self)
+            self._wake(line)
 
 
 @implementer(ISubscription)
@@ -208,7 +239,7 @@ class Waiting:
         :param answer: called later, once, unless the pull is left before.
         :returns: what waits; `leave` takes it out, and from then on nothing is leased for it.
         """
-        waiting = WaitingPull(self._broker, request, now_ms + request.wait_ms, answer)
+        waiting = WaitingPull(self._broker, request, now_ms + request.wait_ms, answer, self._wake)
         for line in [self._line(queue) for queue in dict.fromkeys(request.queues)]:
             line.join(waiting)
         self._serial += 1

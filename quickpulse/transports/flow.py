@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -54,6 +55,33 @@ class ReadGate:
     def _resume(self) -> None:
         if not (self._is_peer_slow or self._is_held):
             self._transport.resumeProducing()
+
+
+class HeldReader:
+    """A Reader, of requests that wait: held while the peer does not read what it has."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self._acts: dict[Callable[[], None], None] = {}
+
+    def hold(self) -> None:
+        """It does not read."""
+        self.is_held = True
+
+    def release(self) -> None:
+        """It reads: whoever was passed over meanwhile is told."""
+        self.is_held = False
+        acts, self._acts = self._acts, {}
+        for act in acts:
+            act()
+
+    def when_released(self, act: Callable[[], None]) -> None:
+        """Once, in the order in which it was said."""
+        self._acts[act] = None
+
+    def forget(self, act: Callable[[], None]) -> None:
+        """It waits no more."""
+        self._acts.pop(act, None)
 
 
 def unacknowledged_bytes(transport: Any, written: int | None = None) -> int:

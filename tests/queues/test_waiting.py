@@ -54,6 +54,26 @@ class Shelf:
             del self.watchers[name]
 
 
+class SlowReader:
+    """A Reader that is held until the test says."""
+
+    def __init__(self) -> None:
+        self.is_held = True
+        self.acts: dict[Callable[[], None], None] = {}
+        self.forget = lambda act: self.acts.pop(act, None)
+
+    def when_released(self, act: Callable[[], None]) -> None:
+        """Noted."""
+        self.acts[act] = None
+
+    def release(self) -> None:
+        """It reads."""
+        self.is_held = False
+        acts, self.acts = self.acts, {}
+        for act in acts:
+            act()
+
+
 class WaitingTestCase(SynchronousTestCase):
     """Waiting over a shelf; what anybody gets is noted."""
 
@@ -70,10 +90,10 @@ class WaitingTestCase(SynchronousTestCase):
         """Noted."""
         self.calls += 1
 
-    def pull(self, who: str, *queues: str, messages: int = 1, wait_ms: int = 1000, now_ms: int = 0):
+    def pull(self, who: str, *queues: str, messages: int = 1, wait_ms: int = 1000, now_ms: int = 0, reader=None):
         """Somebody waits."""
         return self.waiting.pull(
-            Pull(queues, messages, wait_ms=wait_ms),
+            Pull(queues, messages, wait_ms=wait_ms, reader=reader),
             now_ms,
             lambda deliveries: self.got.append((who, list(deliveries.batch.payloads))),
         )
@@ -134,6 +154,36 @@ class PullTests(WaitingTestCase):
         self.waiting.tick(1000)
         self.assertIsNone(self.waiting.next_deadline())
         self.assertEqual(self.got, [("b", []), ("a", [])])
+        self.assert_nothing_is_left()
+
+    def test_a_reader_that_is_held(self) -> None:
+        """Its pulls are passed over, and others have the messages; they stand at the end again when it reads."""
+        reader = SlowReader()
+        for who in ("a", "b"):
+            self.pull(who, "q", "other", reader=reader)
+        self.pull("c", "q")
+        self.put("q", b"1", b"2", b"3")
+        self.assertEqual((self.got, list(self.shelf.queues["q"])), ([("c", [b"1"])], [b"2", b"3"]))
+        self.pull("d", "q")
+        calls = self.calls
+        reader.release()
+        self.assertGreater(self.calls, calls)
+        self.waiting.serve(0)
+        self.assertEqual(self.got[1:], [("d", [b"2"]), ("a", [b"3"])])
+        self.put("other", b"4")
+        self.assertEqual(self.got[3:], [("b", [b"4"])])
+        self.assert_nothing_is_left()
+
+    def test_held_to_its_end(self) -> None:
+        """Its time runs on, and nothing of it is left with the reader; nor of one that leaves."""
+        reader = SlowReader()
+        self.pull("a", "q", reader=reader, wait_ms=100)
+        leaving = self.pull("b", "q", reader=reader)
+        self.put("q", b"1")
+        self.assertEqual(len(reader.acts), 2)
+        self.waiting.tick(100)
+        leaving.leave()
+        self.assertEqual((self.got, reader.acts), ([("a", [])], {}))
         self.assert_nothing_is_left()
 
     def test_one_that_left(self) -> None:

@@ -6,7 +6,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.transports.flow import knows_arrivals, unacknowledged_bytes
+from quickpulse.transports.flow import HeldReader, knows_arrivals, unacknowledged_bytes
 
 
 class SocketLike:
@@ -18,6 +18,25 @@ class SocketLike:
         self.dataBuffer = buffered
         self.offset = 0
         self._tempDataLen = 3
+
+
+class ReaderTests(SynchronousTestCase):
+    """HeldReader."""
+
+    def test_who_was_passed_over(self) -> None:
+        """Told once and in order when the peer reads, unless it waits no more."""
+        reader, told = HeldReader(), []
+        self.assertFalse(reader.is_held)
+        reader.hold()
+        acts = [lambda: told.append("a"), lambda: told.append("b"), lambda: told.append("c")]
+        for act in (*acts, acts[0]):
+            reader.when_released(act)
+        reader.forget(acts[1])
+        reader.forget(acts[1])
+        self.assertEqual((reader.is_held, told), (True, []))
+        reader.release()
+        reader.release()
+        self.assertEqual((reader.is_held, told), (False, ["a", "c"]))
 
 
 class UnacknowledgedTests(SynchronousTestCase):
