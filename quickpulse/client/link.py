@@ -11,8 +11,8 @@ from quickpulse.wire.v1.frames import BINARY, read_reply, write_request
 MOST_REPLY_BYTES = 256 * 1024 * 1024
 """Of one frame of the server: more than `--max-batch-bytes` may be, and a bound nevertheless."""
 
-_TLS_ALERT = b"\x15\x03"
-"""How a server that speaks TLS answers to what is none."""
+_TLS_ALERT = b"\x15"
+"""How a server that speaks TLS begins its answer to what is none; nothing else that is spoken here begins so."""
 
 
 class Link:
@@ -21,7 +21,7 @@ class Link:
     def __init__(self) -> None:
         self.max_batch_bytes: int | None = None
         """Of a frame, once the server has said it."""
-        self._first = b""  # bytes that came
+        self._first = b""  # byte that came
 
     def _written(self, request_id: int, request: Any) -> bytes:
         """The frame of a request.
@@ -46,12 +46,12 @@ class Link:
 
     def _look_at(self, data: bytes) -> None:
         """Remember how the server has begun."""
-        if len(self._first) < len(_TLS_ALERT):
-            self._first += data[: len(_TLS_ALERT)]
+        if not self._first:
+            self._first = data[:1]
 
     def _no_protocol(self, what: str) -> QuickPulseError:
         """What came is not what this connection speaks."""
-        if self._first.startswith(_TLS_ALERT):
+        if self._first == _TLS_ALERT:
             return TlsFailed(
                 "the server speaks TLS: the URL needs the scheme with it, quickpulses:// or quickpulse+wss://"
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.client.errors import ConnectionLost
+from quickpulse.client.errors import ConnectionLost, TlsFailed
 from quickpulse.client.grpc_link import GrpcLink
 from quickpulse.errors import NotFound, QuickPulseError, RequestTooLarge, Unauthenticated, Unsupported
 from quickpulse.requests import Batch, GetQueue, Publish, PublishReply
@@ -58,6 +58,13 @@ class FrameTests(LinkTestCase):
         self.assertEqual(self.fields[b":authority"], b"host:1")
         self.assertEqual(self.fields[b"authorization"], b"Bearer secret")
         self.assertEqual(self.fields[b"te"], b"trailers")
+        self.assertEqual(self.fields[b":scheme"], b"http")
+
+    def test_fields_with_tls(self) -> None:
+        """The scheme says so."""
+        (opened,) = Connection().receive(GrpcLink("host:1", is_tls=True).data_to_send(), 0.0)
+        assert isinstance(opened, ev.Opened)
+        self.assertEqual(dict(opened.meaning)[b":scheme"], b"https")
 
     def test_request(self) -> None:
         """It arrives as it was sent, however long: as the windows open."""
@@ -111,6 +118,11 @@ class FrameTests(LinkTestCase):
 
 class FaultTests(LinkTestCase):
     """Every end has a reason."""
+
+    def test_tls(self) -> None:
+        """A server that speaks it does not do so less at the next attempt."""
+        ((_, error),) = self.link.receive(b"\x15\x03\x03\x00\x02\x02\x46" * 3, 0.0)
+        self.assertIsInstance(error, TlsFailed)
 
     def end_with(self, error: RpcError, *, begun: bool = False) -> QuickPulseError:
         """The server ends the call."""

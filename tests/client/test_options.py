@@ -17,6 +17,18 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(Address.of("quickpulse://host/"), Address("host", 50051))
         self.assertEqual(str(Address.of("quickpulse://[::1]:7")), "[::1]:7")
 
+    def test_schemes(self) -> None:
+        """Each says what carries the frames, and has the server's own port."""
+        for url, port, is_websocket, is_tls in (
+            ("quickpulse://h", 50051, False, False),
+            ("quickpulses://h", 50051, False, True),
+            ("quickpulse+ws://h", 8081, True, False),
+            ("quickpulse+wss://h", 8081, True, True),
+        ):
+            address = Address.of(url)
+            self.assertEqual((address.port, address.is_websocket, address.is_tls), (port, is_websocket, is_tls))
+            self.assertEqual(Address.of(f"{url.upper()}:7"), Address("h", 7, address.scheme))
+
     def test_bad(self) -> None:
         """Nothing else is guessed at."""
         for url in (
@@ -26,8 +38,42 @@ class AddressTests(SynchronousTestCase):
             "quickpulse://h:x",
             "quickpulse://h:70000",
             "quickpulse://h/p",
+            "quickpulse+ws://h/ws/v1",
+            "quickpulse+ws://h?a=b",
+            "quickpulse://[::1",
         ):
             self.assertRaises(InvalidArgument, Address.of, url)
+
+    def test_near_misses(self) -> None:
+        """The error says what was meant."""
+        for url, meant in (
+            ("localhost:50051", "mean quickpulse://localhost:50051?"),
+            ("127.0.0.1", "mean quickpulse://127.0.0.1?"),
+            ("http://h", "mean quickpulse://?"),
+            ("https://h", "mean quickpulses://?"),
+            ("ws://h", "mean quickpulse+ws://?"),
+            ("wss://h", "mean quickpulse+wss://?"),
+            ("quickpulse+tls://h", "mean quickpulses://?"),
+            ("redis://h", "quickpulses://"),
+        ):
+            self.assertIn(meant, str(self.assertRaises(InvalidArgument, Address.of, url)))
+
+    def test_secrets(self) -> None:
+        """A token in the URL is refused, and not repeated in what logs get to see."""
+        for url in ("quickpulse://secret@h", "quickpulse://:secret@h", "http://me:secret@h"):
+            error = self.assertRaises(InvalidArgument, Address.of, url)
+            self.assertNotIn("secret", str(error))
+            self.assertIn("token", str(error))
+
+
+class OptionsTests(SynchronousTestCase):
+    """How a client behaves."""
+
+    def test_token(self) -> None:
+        """It cannot make headers of its own."""
+        Options(token="aB0-._~+/=")
+        for token in ("a b", "a\r\nX: y", "\u20ac", "a\n"):
+            self.assertRaises(InvalidArgument, Options, token=token)
 
 
 class BackoffTests(SynchronousTestCase):
