@@ -22,6 +22,7 @@ REFUSALS = (
     "timeout",  # a handshake or a pong did not come in time
     "too_many_connections",  # closed before the first byte was read
     "too_many_streams",  # open calls of one connection
+    "unauthenticated",  # no bearer token, or one that is not valid
     "unimplemented",  # a call of the other gRPC mode
 )
 """Why a request is refused; each is there from the start, with 0, so that a rate has something to start from."""

@@ -105,6 +105,10 @@ class GrpcConnection(Protocol):
             self._look_later()
         self.flush()
 
+    def forget_calls(self) -> None:
+        """Ask the factory anew what fields mean."""
+        self._http2.forget_meanings()
+
     def flush(self) -> None:
         """Write what has gathered."""
         data = self._http2.data_to_send()

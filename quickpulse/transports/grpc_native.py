@@ -18,7 +18,7 @@ from quickpulse.transports.grpc_health import Health
 from quickpulse.transports.grpc_methods import Table
 from quickpulse.transports.grpc_reflection import reflection_table
 from quickpulse.transports.grpc_v0 import v0_table
-from quickpulse.transports.grpc_v1 import v1_table
+from quickpulse.transports.grpc_v1 import admitted, v1_table
 from quickpulse.transports.listening import ListeningService
 from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.wire.grpc.requests import Call, read_call
@@ -29,6 +29,7 @@ from quickpulse.wire.v1.table import SERVICE as V1_SERVICE
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
     from quickpulse.settings import Settings
+    from quickpulse.transports.tokens import Tokens
     from quickpulse.wire.http2.fields import Field
 
 
@@ -41,24 +42,38 @@ class GrpcFactory(OpenConnections, Factory):
     :param traffic: the ITraffic.
     :param settings: the mode and the bounds.
     :param broker: the IBroker of v1; None: v1 is not served.
+    :param tokens: of which v1 wants one; None: it does not.
     """
 
     noisy = False
 
-    def __init__(self, reactor: Any, queue: Any, traffic: ITraffic, settings: Settings, broker: Any = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        queue: Any,
+        traffic: ITraffic,
+        settings: Settings,
+        broker: Any = None,
+        tokens: Tokens | None = None,
+    ) -> None:
         super().__init__()
         self.reactor = reactor
         self.traffic = traffic
         self.counts = traffic.of(NAME)
         self.settings = settings
+        self._tokens = tokens
+        if tokens is not None:
+            tokens.when_reloaded(self._read_calls_anew)
         services = (SERVICE,) if broker is None else (SERVICE, V1_SERVICE)
         self.health = Health(services)
+        v1: Table = {} if broker is None else v1_table(broker, settings.max_batch_bytes, tokens)
         self.table: Table = {
             **v0_table(settings.mode, queue, traffic, settings.max_message_bytes),
-            **({} if broker is None else v1_table(broker, settings.max_batch_bytes)),
+            **v1,
             **self.health.table(),
             **reflection_table((*services, grpc_health.SERVICE)),
         }
+        self._guarded = frozenset(v1.values())
 
     def buildProtocol(self, addr: Any) -> GrpcConnection:
         """A connection."""
@@ -70,7 +85,13 @@ class GrpcFactory(OpenConnections, Factory):
 
     def read_call(self, fields: list[Field]) -> Call:
         """What a request's fields mean here."""
-        return read_call(fields, self.table, self.settings.max_header_bytes)
+        call = read_call(fields, self.table, self.settings.max_header_bytes)
+        return admitted(call, self._tokens) if self._tokens is not None and call.method in self._guarded else call
+
+    def _read_calls_anew(self) -> None:
+        """What was admitted before may not be now."""
+        for connection in self.connections:
+            connection.forget_calls()
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""

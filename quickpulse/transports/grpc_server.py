@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
     from quickpulse.settings import Settings
     from quickpulse.transports.grpc_addresses import GrpcAddress
+    from quickpulse.transports.tokens import Tokens
 
 PROTOBUF_OVERHEAD_BYTES = 1024
 """grpcio's limit counts the whole protobuf; the payload's own limit is checked by the servicers."""
@@ -61,6 +62,7 @@ class GrpcServer(Service):
     :param traffic: the ITraffic.
     :param settings: the bounds.
     :param broker: the IBroker of v1; None: v1 is not served.
+    :param tokens: of which v1 wants one; None: it does not.
     """
 
     calls: type[UnaryCalls | StreamCalls]
@@ -74,6 +76,7 @@ class GrpcServer(Service):
         traffic: ITraffic,
         settings: Settings,
         broker: Any = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self.addresses: list[str] = []
         self._loop = loop_of(reactor)
@@ -83,7 +86,8 @@ class GrpcServer(Service):
         self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams, longest)
         self._handlers = {SERVICE: self._calls.handlers()}
         if broker is not None:
-            self._handlers[V1_SERVICE] = V1Calls(broker, traffic, settings.max_batch_bytes, self._streams).handlers()
+            calls = V1Calls(broker, traffic, settings.max_batch_bytes, self._streams, tokens)
+            self._handlers[V1_SERVICE] = calls.handlers()
             longest = max(longest, settings.max_batch_bytes + PROTOBUF_OVERHEAD_BYTES)
         self._longest_message_bytes = longest
         self._max_header_bytes = settings.max_header_bytes

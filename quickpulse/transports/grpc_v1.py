@@ -1,28 +1,56 @@
-"""v1 for the native gRPC server: its part of the table of methods. What its calls do is in `v1_calls.py`."""
+"""v1 for the native gRPC server: its part of the table of methods. What its calls do is in `v1_calls.py`.
+
+Who may call is looked at before, in `admitted`, once for all calls of a connection with the same fields.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from quickpulse.errors import Unauthenticated
 from quickpulse.transports.grpc_methods import CallContext, StreamCall, StreamMethod, Table, UnaryMethod
-from quickpulse.transports.v1_calls import Connect, serve
+from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, rpc_error, serve
 from quickpulse.wire.grpc.framing import framed
+from quickpulse.wire.grpc.requests import Call
+from quickpulse.wire.grpc.status import RpcError, only_trailers
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
+if TYPE_CHECKING:
+    from quickpulse.transports.tokens import Tokens
 
-def v1_table(broker: Any, max_batch_bytes: int) -> Table:
+
+def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) -> Table:
     """The service.
 
     :param broker: the IBroker.
     :param max_batch_bytes: of a request, or of a frame of Connect.
+    :param tokens: what calls were admitted by; None: they need nothing.
     """
+
+    def connect(call: StreamCall) -> Connect:
+        handler = Connect(_FrameCall(call), broker, max_batch_bytes)
+        if tokens is not None:
+            tokens.hold(handler, tokens.check(_headers(call.call)))
+        return handler
+
     table: Table = {row.grpc_path.encode(): _unary(row, broker, max_batch_bytes) for row in ROWS if row.rpc}
-    table[CONNECT_PATH.encode()] = StreamMethod(
-        lambda call: Connect(_FrameCall(call), broker, max_batch_bytes), max_bytes=max_batch_bytes
-    )
+    table[CONNECT_PATH.encode()] = StreamMethod(connect, max_bytes=max_batch_bytes)
     return table
+
+
+def admitted(call: Call, tokens: Tokens) -> Call:
+    """The call, or one that is refused for its token."""
+    try:
+        tokens.check(_headers(call))
+    except Unauthenticated as error:
+        return Call(None, refusal=(only_trailers(rpc_error(error)), "unauthenticated"))
+    return call
+
+
+def _headers(call: Call) -> list[bytes]:
+    return [value for name, value in call.metadata if name == AUTHORIZATION]
 
 
 def _unary(row: Row, broker: Any, max_batch_bytes: int) -> UnaryMethod:
@@ -40,11 +68,15 @@ class _FrameCall:
     :param call: the native server's.
     """
 
-    __slots__ = ("_call", "close")
+    __slots__ = ("_call",)
 
     def __init__(self, call: StreamCall) -> None:
         self._call = call
-        self.close = call.close
+
+    def close(self, error: RpcError | None = None) -> None:
+        """The end, which no read need have brought about."""
+        self._call.close(error)
+        self._call.push(b"")  # writes what there is
 
     def send(self, frames: list[bytes], taken: int) -> None:
         """Answers."""

@@ -13,15 +13,17 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from quickpulse.errors import QuickPulseError, Unauthenticated
 from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, at_leisure
 from quickpulse.transports.grpc_contract import DRAINING, NAME
-from quickpulse.transports.v1_calls import Connect, serve
+from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, rpc_error, serve
 from quickpulse.transports.v1_session import taken_in
 from quickpulse.wire.grpc.status import MAX_MESSAGE_CHARS, RpcError, Status
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
+    from quickpulse.transports.tokens import Tokens
 
 _log = Logger()
 
@@ -30,6 +32,8 @@ HIGH_WATER_BYTES = 64 * 1024
 
 LOW_WATER_BYTES = HIGH_WATER_BYTES // 2
 """Of what waits when it goes on."""
+
+_AUTHORIZATION = AUTHORIZATION.decode()
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -41,14 +45,23 @@ class V1Calls:
     :param traffic: the ITraffic.
     :param max_batch_bytes: of a request, or of a frame of Connect.
     :param streams: where long calls are known.
+    :param tokens: of which a call wants one; None: it does not.
     """
 
-    def __init__(self, broker: Any, traffic: ITraffic, max_batch_bytes: int, streams: OpenStreams) -> None:
+    def __init__(
+        self,
+        broker: Any,
+        traffic: ITraffic,
+        max_batch_bytes: int,
+        streams: OpenStreams,
+        tokens: Tokens | None = None,
+    ) -> None:
         self._broker = broker
         self._traffic = traffic
         self._counts = traffic.of(NAME)
         self._max_batch_bytes = max_batch_bytes
         self._streams = streams
+        self._tokens = tokens
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Method name to handler, for a generic handler of the service. Requests and replies are bytes."""
@@ -66,6 +79,7 @@ class V1Calls:
         async def handle(message: bytes, context: Any) -> bytes:
             self._counts.received_bytes += len(message)
             try:
+                self._admit(context)
                 reply = serve(row, ask, message, self._max_batch_bytes)
                 if isinstance(reply, Deferred):
                     reply = await _waited(reply, lost)
@@ -78,10 +92,31 @@ class V1Calls:
         return handle
 
     async def _connect(self, _requests: Any, context: Any) -> None:
-        call = ConnectCall(context, self._broker, self._traffic, self._max_batch_bytes)
-        error = await call.serve(self._streams)
-        if error is not None:
+        try:
+            digest = self._admit(context)
+        except RpcError as error:
             await self._fail(error, context)
+            raise
+        call = ConnectCall(context, self._broker, self._traffic, self._max_batch_bytes)
+        if self._tokens is not None:
+            self._tokens.hold(call, digest)
+        fault = await call.serve(self._streams)
+        if fault is not None:
+            await self._fail(fault, context)
+
+    def _admit(self, context: Any) -> bytes:
+        """Look at a call's token: what it is known by; b"" where none is asked for.
+
+        :raises RpcError: it is not served.
+        """
+        if self._tokens is None:
+            return b""
+        metadata = context.invocation_metadata() or ()
+        try:
+            return self._tokens.check([_bytes_of(value) for name, value in metadata if name == _AUTHORIZATION])
+        except Unauthenticated as error:
+            self._traffic.refused("unauthenticated")
+            raise rpc_error(error) from None
 
     async def _fail(self, error: RpcError, context: Any) -> None:
         """End the call with an error."""
@@ -109,7 +144,8 @@ class ConnectCall:
         self._frames: deque[tuple[bytes, int]] = deque()
         self._waiting_bytes = 0
         self._error: RpcError | None = None
-        self._is_closed = self._is_held = False
+        self._stream: OpenStream | None = None
+        self._is_closed = self._is_held = self._is_revoked = False
         self._has_frames, self._has_room = asyncio.Event(), asyncio.Event()
         self._has_room.set()
 
@@ -136,13 +172,23 @@ class ConnectCall:
             self._has_frames.set()
             self._has_room.set()
 
+    def revoked(self, error: QuickPulseError) -> None:
+        """Its token is not valid any more."""
+        self._connect.revoked(error)
+        if self._stream is not None and self._stream.is_reading:
+            self._is_revoked = True
+            self._stream.task.cancel()
+
     async def serve(self, streams: OpenStreams) -> RpcError | None:
         """Serve the call to its end; the error to end it with."""
         writer = asyncio.ensure_future(self._write())
         try:
             try:
-                with streams.opened() as stream:
-                    await self._read(stream, streams)
+                with streams.opened() as self._stream:
+                    await self._read(self._stream, streams)
+            except asyncio.CancelledError:
+                if not self._is_revoked:
+                    raise
             except Draining:
                 self._connect.ended()  # what was read is answered
                 await writer
@@ -197,6 +243,10 @@ class ConnectCall:
                 return
             self._has_frames.clear()
             await self._has_frames.wait()
+
+
+def _bytes_of(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode(errors="replace")
 
 
 async def _waited(reply: Deferred[bytes], lost: Callable[[bytes], None]) -> bytes:

@@ -25,13 +25,14 @@ from zope.interface import implementer
 from quickpulse.interfaces import ITransportService
 from quickpulse.settings import Settings
 from quickpulse.transports.bounds import Bounds, http_refusal
-from quickpulse.transports.http_access import Access
+from quickpulse.transports.http_access import Access, header_texts
 from quickpulse.transports.http_body import Bodies, BoundedRequest
 from quickpulse.transports.http_v1 import Api
 from quickpulse.transports.listening import ListeningService
 
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
+    from quickpulse.transports.tokens import Tokens
 
 NAME = "http"
 """The label of this transport in metrics."""
@@ -167,10 +168,11 @@ class HttpSite(Site):
     :param status: gives what the status page shows.
     :param unready: gives why the service is not ready; empty when it is.
     :param broker: the IBroker behind /api/v1; None: there is nothing.
-    :param http_api: who may use that: "on" is everybody, "loopback" this machine, "off" nobody.
+    :param http_api: who may use that, as `Access` has it; "off": nobody.
     :param max_batch_bytes: of a request's body.
     :param allow_origin: browser pages of other hosts that may use it.
     :param allow_host: names of the server that a browser may use, beside loopback's.
+    :param tokens: of which that wants one; None: nobody needs any.
     """
 
     noisy = False
@@ -183,10 +185,11 @@ class HttpSite(Site):
         status: Callable[[], dict[str, Any]],
         unready: Callable[[], list[str]],
         broker: Any = None,
-        http_api: str = "loopback",
+        http_api: str = "auto",
         max_batch_bytes: int = MAX_BATCH_BYTES,
         allow_origin: tuple[str, ...] = (),
         allow_host: tuple[str, ...] = (),
+        tokens: Tokens | None = None,
     ) -> None:
         self._registry = registry
         self._status = status
@@ -202,15 +205,15 @@ class HttpSite(Site):
         root = _Root(pages, traffic)
         super().__init__(root, reactor=reactor, timeout=IDLE_SECONDS)
         if broker is not None and http_api != "off":
-            self.bodies = Bodies(Access(http_api, allow_origin, allow_host), max_batch_bytes)
+            self.bodies = Bodies(Access(http_api, allow_origin, allow_host, tokens), max_batch_bytes)
             self.requestFactory = BoundedRequest
-            root.putChild(b"api", Api(broker, reactor, traffic))
+            root.putChild(b"api", Api(broker, reactor, traffic, tokens))
 
     def log(self, request: Any) -> None:
         """Scrapes and probes are no news."""
 
     def _metrics(self, request: Request) -> tuple[int, str, bytes]:
-        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        encode, content_type = choose_encoder(", ".join(header_texts(request, b"Accept")))
         return http.OK, content_type, encode(self._registry)
 
     def _readyz(self, _request: Request) -> tuple[int, str, bytes]:

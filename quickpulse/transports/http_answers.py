@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.web import http
 
-from quickpulse.errors import QuickPulseError
+from quickpulse.errors import QuickPulseError, Unauthenticated
+from quickpulse.transports.tokens import CHALLENGE
 from quickpulse.wire.v1.errors import retry_after_ms, row_of
 from quickpulse.wire.v1.http_form import write_error
 
@@ -31,6 +32,8 @@ def answer_error(request: Any, error: QuickPulseError, status: int | None = None
 
     :param status: HTTP's, where HTTP knows better than the errors' table.
     """
+    if isinstance(error, Unauthenticated):
+        request.setHeader("WWW-Authenticate", CHALLENGE)
     seconds = -(-retry_after_ms(error) // 1000)  # HTTP has whole ones
     if seconds:
         request.setHeader("Retry-After", b"%d" % seconds)
@@ -55,7 +58,7 @@ def answer_preflight(request: Any) -> None:
 
 def allow_page(request: Any) -> None:
     """Let the page that asked see the answer; its Origin was looked at before."""
-    origins = request.requestHeaders.getRawHeaders("Origin")
+    origins = request.requestHeaders.getRawHeaders(b"Origin")
     if origins:
         request.setHeader("Access-Control-Allow-Origin", origins[0])
         request.setHeader("Access-Control-Expose-Headers", "Retry-After")

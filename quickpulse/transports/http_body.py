@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES
 from twisted.web.server import Request
 
-from quickpulse.errors import QuickPulseError, RequestTooLarge, TooManyRequests
+from quickpulse.errors import QuickPulseError, RequestTooLarge, TooManyRequests, Unauthenticated
 from quickpulse.transports.http_access import Access
+from quickpulse.transports.tokens import CHALLENGE
 from quickpulse.wire.v1.errors import row_of
 from quickpulse.wire.v1.http_form import write_error
 
@@ -49,10 +50,12 @@ class BoundedRequest(Request):
     """A request whose body is bounded. Bodies for the API are never parsed as forms.
 
     :ivar fault: why it is not served, known before its body; None: nothing is wrong so far.
+    :ivar digest: what its token is known by; b"": it has none.
     """
 
     content: Any
     fault: QuickPulseError | None = None
+    digest = b""
     _held_bytes = 0
     _dropped_bytes = 0
     _is_cut = False
@@ -64,7 +67,10 @@ class BoundedRequest(Request):
         site = channel.site
         self._bodies: Bodies = site.bodies
         self.content = BytesIO()
-        self.fault = self._bodies.access.refusal(self)
+        try:
+            self.digest = self._bodies.access.check(self)
+        except QuickPulseError as error:
+            self.fault = error
         if length != 0:
             self._deadline = site.reactor.callLater(BODY_SECONDS, self._take_too_long)
         if length is not None and length > self._bodies.max_bytes:
@@ -127,10 +133,9 @@ class BoundedRequest(Request):
             assert self.fault is not None
             self._is_cut = True
             status, body = row_of(self.fault).http, write_error(self.fault)
-            self.channel.write(
-                b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-                % (status, RESPONSES[status], len(body), body)
-            )
+            more = f"WWW-Authenticate: {CHALLENGE}\r\n".encode() if isinstance(self.fault, Unauthenticated) else b""
+            head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n" % len(body)
+            self.channel.write(b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (status, RESPONSES[status], head, more, body))
             self.channel.loseConnection()
 
     def _take_too_long(self) -> None:

@@ -79,6 +79,12 @@ class EventStream:
     def stopProducing(self) -> None:
         """The connection ends, which `notifyFinish` tells."""
 
+    def revoked(self, error: QuickPulseError) -> None:
+        """Its token is not valid any more."""
+        if not self._is_over:
+            self._ended(error)
+            self._subscription.lost()
+
     def _deliver(self, deliveries: Deliveries) -> None:
         if self._is_over:
             return

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from twisted.web import http
 
 from quickpulse.errors import InvalidArgument
-from quickpulse.transports.http_access import FORM_TYPES, media_type
+from quickpulse.transports.http_access import FORM_TYPES, header_texts, media_type
 from quickpulse.transports.http_events import EVENTS_TYPE
 
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
@@ -67,7 +67,7 @@ def require_events(request: Any) -> None:
 
     :raises WrongMedia: it does not.
     """
-    if EVENTS_TYPE not in ",".join(request.requestHeaders.getRawHeaders("Accept") or []):
+    if EVENTS_TYPE not in ",".join(header_texts(request, b"Accept")):
         raise WrongMedia(http.NOT_ACCEPTABLE, f"Accept: {EVENTS_TYPE} is wanted")
 
 

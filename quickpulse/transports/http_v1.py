@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from twisted.internet.defer import Deferred
@@ -15,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from quickpulse.errors import InvalidArgument, TooManyRequests, Unsupported
+from quickpulse.errors import InvalidArgument, TooManyRequests, Unauthenticated, Unsupported
 from quickpulse.requests import Batch, Publish, PublishReply, Subscribe
 from quickpulse.transports.http_answers import JSON_TYPE, allow_page, answer_error, answer_json, answer_preflight
 from quickpulse.transports.http_events import EventStream
@@ -25,6 +25,9 @@ from quickpulse.transports.v1_session import as_error, taken_in
 from quickpulse.wire.v1.http_form import QUEUES_PATH, read_http, route
 from quickpulse.wire.v1.json_form import to_json
 from quickpulse.wire.v1.table import BY_NAME, Row
+
+if TYPE_CHECKING:
+    from quickpulse.transports.tokens import Tokens
 
 METHODS = ("GET", "POST")
 
@@ -40,15 +43,17 @@ class Api(Resource):
     :param broker: the IBroker.
     :param clock: IReactorTime.
     :param traffic: the ITraffic.
+    :param tokens: what requests were let in by; None: they need nothing.
     """
 
     isLeaf = True
 
-    def __init__(self, broker: Any, clock: Any, traffic: Any) -> None:
+    def __init__(self, broker: Any, clock: Any, traffic: Any, tokens: Tokens | None = None) -> None:
         super().__init__()
         self._broker = broker
         self._clock = clock
         self._traffic = traffic
+        self._tokens = tokens
         self.open = 0
         """Requests that wait, and subscriptions."""
 
@@ -62,11 +67,23 @@ class Api(Resource):
 
     def _begin(self, request: Any) -> None:
         try:
-            if request.fault is not None:
+            if isinstance(request.fault, Unauthenticated):
+                self._serve_stranger(request, request.fault)
+            elif request.fault is not None:
                 raise request.fault
-            self._serve(request)
+            else:
+                self._serve(request)
         except Exception:
             self._fail(request, Failure())
+
+    def _serve_stranger(self, request: Any, fault: Unauthenticated) -> None:
+        """Without a token: what a browser asks before it sends one, and the description, are for all."""
+        if request.method == b"OPTIONS" or request.path == OPENAPI_PATH.encode():
+            self._serve(request)
+            return
+        allow_page(request)  # so that it sees why
+        self._traffic.refused("unauthenticated")
+        raise fault
 
     @cached_property
     def _openapi(self) -> bytes:
@@ -140,10 +157,13 @@ class Api(Resource):
         serialize = partial(_write, BY_NAME["pull"], texts)
         self._opened(request)
         try:
-            EventStream(request, self._clock, asked, serialize, partial(self._closed, request)).start(self._broker)
+            stream = EventStream(request, self._clock, asked, serialize, partial(self._closed, request))
+            stream.start(self._broker)
         except Exception:
             self._closed(request)
             raise
+        if self._tokens is not None:
+            self._tokens.hold(stream, request.digest)
 
     def _answer(self, request: Any, reply: Any, write: Callable[[Any], bytes]) -> None:
         """Now or later. If the peer goes away before, nothing is taken out for it any more."""

@@ -15,6 +15,9 @@ from quickpulse.wire.v1.errors import retry_after_ms, row_of
 from quickpulse.wire.v1.frames import BINARY, read_request, write_reply
 from quickpulse.wire.v1.table import Row
 
+AUTHORIZATION = b"authorization"
+"""In a call's metadata, as in HTTP: the token."""
+
 REASON, RETRY_AFTER = b"quickpulse-reason", b"quickpulse-retry-after-ms"
 """Trailers of an error: its stable word, and after how many milliseconds a retry may help (absent: it does not)."""
 
@@ -113,6 +116,11 @@ class Connect:
     def cancelled(self) -> None:
         """The client is gone."""
         self._session.lost()
+
+    def revoked(self, error: QuickPulseError) -> None:
+        """Its token is not valid any more."""
+        self._session.lost()
+        self._call.close(rpc_error(error))
 
     def hold(self) -> None:
         """The client does not read."""

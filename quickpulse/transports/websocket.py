@@ -17,6 +17,7 @@ from quickpulse.wire.websocket.subprotocols import V1_PATH
 if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
     from quickpulse.settings import Settings
+    from quickpulse.transports.tokens import Tokens
 
 NAME = "ws"
 """The label of this transport in metrics."""
@@ -37,6 +38,7 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
     :param traffic: the ITraffic.
     :param settings: the bounds, and the origins of other hosts that may connect.
     :param broker: the IBroker of v1; None: v1 is not served.
+    :param tokens: of which v1 wants one; None: it does not.
     """
 
     noisy = False
@@ -48,6 +50,7 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
         traffic: ITraffic,
         settings: Settings,
         broker: Any = None,
+        tokens: Tokens | None = None,
     ) -> None:
         OpenConnections.__init__(self)
         WebSocketServerFactory.__init__(self, reactor=reactor, server="QuickPulse")
@@ -55,6 +58,7 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
         self._batched_timer = _Timer(reactor)  # autobahn's own would run on the global reactor
         self.queue = queue
         self.broker = broker
+        self.tokens = tokens
         self.max_batch_bytes = settings.max_batch_bytes
         self.paths = frozenset(ENDPOINTS) if broker is None else frozenset((*ENDPOINTS, V1_PATH))
         self.traffic = traffic

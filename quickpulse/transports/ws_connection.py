@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from quickpulse.errors import InvalidArgument
+from quickpulse.errors import InvalidArgument, QuickPulseError, Unauthenticated
+from quickpulse.transports.tokens import CHALLENGE, SUBPROTOCOL_PREFIX, header_in
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, OPEN, ServingProtocol
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.handshake import fault_in, has_body
@@ -35,16 +36,22 @@ MOST_PIECES = 1_000
 IDLE_LOOKS = 4
 """How often in `idle_seconds` a connection is looked at: it is closed at most a quarter late."""
 
-BAD_REQUEST, METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, HEADER_TOO_LARGE = 400, 405, 426, 431
+BAD_REQUEST, UNAUTHORIZED, METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, HEADER_TOO_LARGE = 400, 401, 405, 426, 431
 
 NO_SUCH_PATH = f"no such path; there are {' and '.join(ENDPOINTS)}"
 
-_HANDSHAKE_REFUSALS = {403: "forbidden_origin", 404: "not_found", HEADER_TOO_LARGE: "header_too_large"}
+_HANDSHAKE_REFUSALS = {
+    UNAUTHORIZED: "unauthenticated",
+    403: "forbidden_origin",
+    404: "not_found",
+    HEADER_TOO_LARGE: "header_too_large",
+}
 
 _VERSION = ("Sec-WebSocket-Version", "13")
 
 _REFUSAL_HEADERS = {
     BAD_REQUEST: (_VERSION,),
+    UNAUTHORIZED: (("WWW-Authenticate", CHALLENGE),),
     METHOD_NOT_ALLOWED: (("Allow", "GET"),),
     UPGRADE_REQUIRED: (("Upgrade", "websocket"), ("Connection", "Upgrade"), _VERSION),
 }
@@ -103,12 +110,28 @@ class WsProtocol(ServingProtocol):
         if self._path != V1_PATH:
             self._use(ENDPOINTS[self._path])
             return None
+        digest = self._check_token(request)
         try:
             subprotocol = choose(request.protocols, request.params.get(TEXTS, [""])[-1])
         except InvalidArgument as error:
             raise ConnectionDeny(BAD_REQUEST, str(error)) from None
         self._use_v1(subprotocol)
+        if self.factory.tokens is not None:
+            self.factory.tokens.hold(self, digest)
         return subprotocol.name
+
+    def _check_token(self, request: ConnectionRequest) -> bytes:
+        """What the client's token is known by; b"" where none is asked for. A page's is a subprotocol's name."""
+        if self.factory.tokens is None:
+            return b""
+        header = request.headers.get("authorization")  # of several the values, with commas between them
+        try:
+            digest: bytes = self.factory.tokens.check(
+                [header.encode("latin-1", "replace")] if header is not None else header_in(request.protocols)
+            )
+        except Unauthenticated as error:
+            raise ConnectionDeny(UNAUTHORIZED, str(error)) from None
+        return digest
 
     def _use_v1(self, subprotocol: Subprotocol) -> None:
         """Serve frames of v1."""
@@ -244,6 +267,8 @@ class WsProtocol(ServingProtocol):
         """Count why, and refuse."""
         if code == UPGRADE_REQUIRED and self._path not in self.factory.paths:
             code, reason = 404, NO_SUCH_PATH
+        if SUBPROTOCOL_PREFIX in reason:  # autobahn names a subprotocol that is there twice, and logs it
+            reason = "a subprotocol twice in Sec-WebSocket-Protocol"
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
         super().failHandshake(reason, code, _REFUSAL_HEADERS.get(code, responseHeaders))
 
@@ -271,6 +296,14 @@ class WsProtocol(ServingProtocol):
 
     def _say_restart(self) -> None:
         self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
+
+    def revoked(self, error: QuickPulseError) -> None:
+        """Its token is not valid any more."""
+        if self.state == OPEN:
+            self.factory.traffic.refused("unauthenticated")
+            self.sendCloseFrame(POLICY_VIOLATION, error.code.encode())
+        elif self.state == CONNECTING:
+            self.abort()
 
     def fail(self, code: int, reason: str) -> None:
         """The peer broke the rules of what its messages say: close with `code`."""

@@ -52,6 +52,7 @@ REASONS = {
     "timeout",
     "too_many_connections",
     "too_many_streams",
+    "unauthenticated",
     "unimplemented",
 }
 

@@ -8,6 +8,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
+from quickpulse.errors import PermissionDenied
 from quickpulse.transports.http_access import Access, is_local, is_loopback, media_type
 from tests.transports.http_conversation import API, ELSEWHERE, HttpTestCase
 
@@ -60,7 +61,11 @@ class AccessTests(SynchronousTestCase):
 
     def is_admitted(self, request: FakeRequest, **options: Any) -> bool:
         """Whether nothing is said against it."""
-        return Access(**options).refusal(request) is None
+        try:
+            Access(**options).check(request)
+        except PermissionDenied:
+            return False
+        return True
 
     def test_peers(self) -> None:
         """Others only where everybody may."""

@@ -168,6 +168,10 @@ class Connection(Receiving):
         self._out.append(goaway_frame(last, code, reason.encode()))
         self._events.append(ev.Failed(code, reason))
 
+    def forget_meanings(self) -> None:
+        """Have the interpreter asked anew."""
+        self._reader.forget()
+
     def forget(self) -> None:
         """The connection is over: let go of all that it holds, which may be much, and not wait for the collector."""
         for stream in self.streams.values():

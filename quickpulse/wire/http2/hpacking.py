@@ -92,6 +92,11 @@ class BlockReader:
         self._volatile_names = _literal_forms(volatile) if volatile else ()
         self._by_entries: dict[tuple[int, ...], Known] = {}
 
+    def forget(self) -> None:
+        """Have the interpreter asked anew."""
+        self.known.clear()
+        self._by_entries.clear()
+
     def decode(self, block: bytes) -> list[Field]:
         """The fields of any block.
 
