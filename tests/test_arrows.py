@@ -94,7 +94,9 @@ ARROWS = {
         "uvloop",
         "zope.interface",
     },
-    "quickpulse.cli": set(),
+    # The health check runs every few seconds, and knows nothing. The command knows the client, and how to start twistd.
+    "quickpulse.cli.healthcheck": set(),
+    "quickpulse.cli": {*VOCABULARY, "quickpulse.client", "click", "rich", "twisted.scripts.twistd"},
     "quickpulse": {*VOCABULARY, "quickpulse.backends", "quickpulse.queues"},
 }
 """Module or package, to what it may import beside the standard library and itself."""

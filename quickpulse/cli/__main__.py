@@ -1,0 +1,5 @@
+"""`python -m quickpulse.cli` is the command `quickpulse`."""
+
+from quickpulse.cli.main import main
+
+raise SystemExit(main())

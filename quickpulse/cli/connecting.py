@@ -1,0 +1,91 @@
+"""Which server: the options that all commands share, and a client made of them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from quickpulse.client import Client, Options, connect
+
+URL = "quickpulse://127.0.0.1:50051"
+
+TIMEOUT_SECONDS = 5.0
+
+TOKEN_VARIABLE = "QUICKPULSE_TOKEN"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where it is, and how long to wait for it.
+
+    :param url: `quickpulse://host:port`.
+    :param token: bearer token; "" is none.
+    :param timeout_seconds: for a connection, and for each reply.
+    """
+
+    url: str
+    token: str
+    timeout_seconds: float
+
+    def connect(self) -> Client:
+        """A client.
+
+        :raises ConnectionLost: nobody answers in time.
+        """
+        options = Options(timeout_seconds=self.timeout_seconds, token=self.token)
+        return connect(self.url, options=options, wait_seconds=self.timeout_seconds)
+
+
+def read_token(path: str | None) -> str:
+    """The first token of a file, or that of the environment; never a flag's value, which others could see.
+
+    :raises UsageError: the file cannot be read, or has none.
+    """
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE, "")
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--token-file {path}: {getattr(error, 'strerror', None) or 'not readable'}") from None
+    words = [line.split()[0] for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not words:
+        raise click.UsageError(f"--token-file {path}: there is no token in it")
+    return words[0]
+
+
+def with_server(function: F) -> F:
+    """Give a command the options about the server; it gets a `Server` as its first argument."""
+
+    @click.option(
+        "--url", envvar="QUICKPULSE_URL", default=URL, show_default=True, show_envvar=True, help="The server's address."
+    )
+    @click.option(
+        "--token-file",
+        envvar="QUICKPULSE_TOKEN_FILE",
+        show_envvar=True,
+        metavar="PATH",
+        help=f"File with the bearer token; the environment's {TOKEN_VARIABLE} is the token itself.",
+    )
+    @click.option(
+        "--timeout",
+        envvar="QUICKPULSE_TIMEOUT",
+        default=TIMEOUT_SECONDS,
+        show_default=True,
+        show_envvar=True,
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, max=86_400, min_open=True),
+        help="How long to wait for a connection, and for each reply.",
+    )
+    @functools.wraps(function)
+    def with_it(url: str, token_file: str | None, timeout: float, **others: Any) -> Any:
+        return function(Server(url, read_token(token_file), timeout), **others)
+
+    return with_it  # type: ignore[return-value]

@@ -1,0 +1,282 @@
+"""Commands that look and change nothing: queues, stats, peek, info, health."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from rich.live import Live
+from rich.table import Table
+
+from quickpulse.cli import output
+from quickpulse.cli.completing import complete_queue
+from quickpulse.cli.connecting import Server, with_server
+from quickpulse.cli.exits import Exit, say
+from quickpulse.cli.forms import deliveries_of_peeked, form_of_peeked, form_of_queue, form_of_server
+from quickpulse.cli.output import duration, number, readable, show, show_json, size
+from quickpulse.client import Batch, Client
+from quickpulse.requests import UNBOUNDED, QueueInfo, ServerInfo
+
+PREVIEW_BYTES = 200
+"""Of a payload in a table; --json has all of it."""
+
+as_json = click.option("--json", "is_json", is_flag=True, help="JSON, for programs.")
+
+Look = Callable[[], Sequence[QueueInfo]]
+
+
+@click.command(short_help="List the queues.")
+@click.option("--prefix", default="", metavar="TEXT", help="Only those whose names begin so.")
+@as_json
+@with_server
+def queues(server: Server, prefix: str, is_json: bool) -> None:
+    """List the queues: what is in each now."""
+    with server.connect() as client:
+        found = client.list_queues(prefix)
+    if is_json:
+        show_json([form_of_queue(info) for info in found])
+    elif found:
+        show(table_of_queues(found))
+    else:
+        say("no queues")
+
+
+@click.command(short_help="Show what queues hold and have done.")
+@click.argument("queue", required=False, shell_complete=complete_queue)
+@click.option("--watch", is_flag=True, help="Again and again, with rates, until SIGINT.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
+@as_json
+@with_server
+def stats(server: Server, queue: str | None, watch: bool, interval: float, is_json: bool) -> None:
+    """Show what each queue has done since it was made; of one QUEUE, all that is known."""
+    with server.connect() as client:
+        look = look_at(client, queue)
+        if watch:
+            keep_looking(look, interval, is_json)
+            return
+        found = look()
+    if is_json:
+        forms = [form_of_queue(info) for info in found]
+        show_json(forms if queue is None else forms[0])
+    elif queue is not None:
+        show(table_of_one(found[0]))
+    elif found:
+        show(table_of_counts(found))
+    else:
+        say("no queues")
+
+
+@click.command(short_help="Look at the next messages.")
+@click.argument("queue", shell_complete=complete_queue)
+@click.option(
+    "--count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="At most so many."
+)
+@as_json
+@with_server
+def peek(server: Server, queue: str, count: int, is_json: bool) -> Exit:
+    """Look at the next messages of QUEUE and leave them where they are."""
+    with server.connect() as client:
+        batch = client.queue(queue).peek(count)
+    if not batch:
+        say(f"{queue} has no message that is ready")
+        return Exit.NOTHING
+    if is_json:
+        for index in range(len(batch)):
+            show_json(form_of_peeked(batch, index))
+    else:
+        show(table_of_messages(batch, time.time() * 1000))
+    return Exit.OK
+
+
+@click.command(short_help="Show what the server says of itself.")
+@as_json
+@with_server
+def info(server: Server, is_json: bool) -> None:
+    """Show the server's version, limits and capabilities."""
+    with server.connect() as client:
+        found = server_of(client)
+    if is_json:
+        show_json(form_of_server(found))
+        return
+    rows = [["version", found.version], ["instance", found.instance]]
+    rows += [
+        [name, size(each) if name.endswith("bytes") else number(each)] for name, each in sorted(found.limits.items())
+    ]
+    rows.append(["capabilities", ", ".join(found.capabilities) or "-"])
+    show(pairs(rows))
+
+
+@click.command(short_help="Ask whether the server answers.")
+@as_json
+@with_server
+def health(server: Server, is_json: bool) -> None:
+    """Ask whether the server answers: status 0 when it does, 5 when not."""
+    start = time.monotonic()
+    with server.connect() as client:
+        found = server_of(client)
+        ms = round((time.monotonic() - start) * 1000)
+    if is_json:
+        show_json({"url": server.url, "version": found.version, "instance": found.instance, "answered_ms": ms})
+    else:
+        click.echo(f"{server.url} answers: version {found.version}, {ms} ms")
+
+
+def server_of(client: Client) -> ServerInfo:
+    """What it said when the client connected."""
+    found = client.server
+    assert found is not None
+    return found
+
+
+def look_at(client: Client, queue: str | None) -> Look:
+    """What to ask, of one queue or all."""
+    return client.list_queues if queue is None else lambda: [client.queue(queue).stats()]
+
+
+def keep_looking(look: Look, interval: float, is_json: bool) -> None:
+    """Until SIGINT."""
+    try:
+        if is_json:
+            while True:
+                show_json([form_of_queue(info) for info in look()])
+                sys.stdout.flush()
+                time.sleep(interval)
+        watch = Watch(look)
+        if not sys.stdout.isatty():
+            while True:
+                show(watch.table())
+                time.sleep(interval)
+        with Live(watch.table(), console=output.console(), auto_refresh=False) as live:
+            while True:
+                time.sleep(interval)
+                live.update(watch.table(), refresh=True)
+    except KeyboardInterrupt:
+        pass
+
+
+class Watch:
+    """What queues hold, and how fast they go since the last look."""
+
+    RATES = ("published", "delivered", "acked")
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._counts: dict[str, Any] = {}
+        self._at = time.monotonic()
+
+    def table(self) -> Table:
+        """One look."""
+        now, found = time.monotonic(), self._look()
+        seconds = max(now - self._at, 0.001)
+        rows = []
+        for info in found:
+            before = self._counts.get(info.name, info.counts)
+            rates = [number(round((info.counts[name] - before[name]) / seconds)) for name in self.RATES]
+            numbers = [number(each) for each in (info.ready, info.leased, info.delayed)]
+            rows.append([info.name, *numbers, *rates, duration(info.oldest_ms) if info.ready else "-", state(info)])
+        self._counts, self._at = {info.name: info.counts for info in found}, now
+        columns = ("QUEUE", "READY", "LEASED", "DELAYED", "IN/S", "OUT/S", "ACKED/S", "OLDEST", "STATE")
+        return output.table(columns, rows, left=("STATE",))
+
+
+def state(info: QueueInfo) -> str:
+    """What is unusual."""
+    if info.publish_paused:
+        return "closed" if info.paused else "refusing"
+    return "paused" if info.paused else "-"
+
+
+def table_of_queues(found: Sequence[QueueInfo]) -> Table:
+    """What each holds."""
+    columns = ("QUEUE", "READY", "LEASED", "DELAYED", "SIZE", "OLDEST", "WAITERS", "STATE")
+    rows = [
+        [
+            each.name,
+            *(number(count) for count in (each.ready, each.leased, each.delayed)),
+            size(each.size_bytes),
+            duration(each.oldest_ms) if each.ready else "-",
+            number(each.waiters),
+            state(each),
+        ]
+        for each in found
+    ]
+    return output.table(columns, rows, left=("STATE",))
+
+
+def table_of_counts(found: Sequence[QueueInfo]) -> Table:
+    """What each has done."""
+    names = ("published", "delivered", "acked", "nacked", "expired", "dead_lettered", "dropped")
+    columns = ("QUEUE", "PUBLISHED", "DELIVERED", "ACKED", "NACKED", "EXPIRED", "DEAD", "DROPPED", "REJECTED")
+    rows = [[each.name, *(number(each.counts[name]) for name in names), number(rejected(each))] for each in found]
+    return output.table(columns, rows)
+
+
+def rejected(info: QueueInfo) -> int:
+    """Messages that were not accepted, whatever the reason."""
+    return sum(count for name, count in info.counts.items() if name.startswith("rejected:"))
+
+
+def table_of_one(info: QueueInfo) -> Table:
+    """All that is known of a queue."""
+    return pairs(
+        [
+            ["queue", info.name],
+            ["state", state(info)],
+            *([name, number(getattr(info, name))] for name in ("ready", "leased", "delayed", "waiters")),
+            ["size", size(info.size_bytes)],
+            ["oldest", duration(info.oldest_ms) if info.ready else "-"],
+            *([name, number(count)] for name, count in sorted(info.counts.items())),
+            *rows_of_policy(info),
+        ]
+    )
+
+
+def rows_of_policy(info: QueueInfo) -> list[list[str]]:
+    """Its policy, under the names that `policy --set` takes."""
+    rows = [[name, text_of_policy(value)] for name, value in form_of_queue(info)["policy"].items()]
+    return [[name, text or f"({info.name}.dead)"] for name, text in rows]
+
+
+def text_of_policy(value: Any) -> str:
+    """As it can be set."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "unbounded" if value is None or value == UNBOUNDED else str(value)
+
+
+def table_of_messages(batch: Batch, now_ms: float) -> Table:
+    """Those that were looked at."""
+    rows = []
+    for index, message in enumerate(batch):
+        enqueued = message.enqueued_at_ms
+        rows.append(
+            [
+                readable(message.payload[:PREVIEW_BYTES]) + ("..." if len(message.payload) > PREVIEW_BYTES else ""),
+                str(batch.column("sequences", index) or "-"),
+                "-" if enqueued is None else duration(max(round(now_ms - enqueued), 0)),
+                size(len(message.payload)),
+                str(message.properties.priority),
+                str(deliveries_of_peeked(batch, index)),
+            ]
+        )
+    return output.table(("PAYLOAD", "SEQUENCE", "AGE", "SIZE", "PRIORITY", "DELIVERIES"), rows)
+
+
+def pairs(rows: Sequence[Sequence[str]]) -> Table:
+    """Names and values."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
