@@ -37,7 +37,7 @@ def run(options: BrokersOptions, absent: Mapping[str, str]) -> dict[Row, dict[Si
         for row, side in todo:
             if row.kind == MEMORY and number:
                 continue
-            each = measure(row, side, options.load)
+            each = measure(side, options.load)
             measured.setdefault((row, side), []).append(each)
             print(f"round {number + 1}: {row.key} on {side.name}: {each.seconds:.2f} s", file=sys.stderr, flush=True)
     results: dict[Row, dict[Side, Figures]] = {}

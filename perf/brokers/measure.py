@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from perf.brokers.rows import Row, Side
+from perf.brokers.rows import Side
 from perf.brokers.servers import make_server
 from perf.brokers.work import BATCH
 from perf.compare.measure import WrongRunError
@@ -110,13 +110,19 @@ class Worker:
         raise WrongRunError(f"{self._name}: ended with status {status}\n" + "\n".join(words))
 
 
-def measure(row: Row, side: Side, load: Load) -> Run:
+def measure(side: Side, load: Load) -> Run:
     """Start the server, let the workers work, end it. Raises SpawnError, WrongRunError, ServerEndedError."""
     server = make_server(side.server)
-    with running(server, None) as pid, _workers(side, server.port, load) as workers:
+    with running(server, None) as pid:
+        return drive(side, pid, server.port, load)
+
+
+def drive(side: Side, pid: int, port: int, load: Load) -> Run:
+    """Let the workers work with a server that runs. Raises WrongRunError."""
+    with _workers(side, port, load) as workers:
         for worker in workers:
             if worker.word() != "ready":
-                raise WrongRunError(f"{row.key} on {side.name}: a worker is not ready")
+                raise WrongRunError(f"{side.name}: a worker is not ready")
         clock, resident = server_clock(pid), [resident_bytes(pid)]
         before = clock()
         for worker in reversed(workers):  # consumers first

@@ -121,8 +121,8 @@ def _how(results: Results, hardware: Hardware, options: BrokersOptions) -> str:
     names = list(dict.fromkeys(side.server for sides in results.values() for side in sides))
     load = options.load
     lines = [
-        f"Medians of {options.rounds} rounds of {load.seconds:g} s (memory once, {load.messages:,} messages, a fifth of",
-        f"them for NATS and beanstalkd), sides in turn, asyncio on {load.loop}; us are of processor time for a message.",
+        f"Medians of {options.rounds} rounds of {load.seconds:g} s, sides in turn, asyncio on {load.loop}; us are of",
+        f"processor time for a message. Memory: once, {load.messages:,} messages (NATS, beanstalkd: a fifth).",
         *(f"{_versions(name)}: {CONFIGURATIONS[name]}." for name in names),
         machine(hardware) + ".",
     ]

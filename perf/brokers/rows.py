@@ -120,7 +120,7 @@ ROWS = {
             "One at a time, publish then consume, in one process",
             LATENCY,
             (
-                Side(f"{BLOCKING}, taken", QUICKPULSE, "quickpulse_blocking", ("round_trips_taken",)),
+                *_both(", taken", ("round_trips_taken",)),
                 Side(f"{BLOCKING}, acked", QUICKPULSE, "quickpulse_blocking", ("round_trips_acked",)),
                 _redis(LIST, "round_trips"),
                 _beanstalkd("round_trips"),

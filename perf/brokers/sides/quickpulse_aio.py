@@ -80,6 +80,17 @@ async def take_batches(port: int, work: Work) -> None:
         await _look(queue, work)
 
 
+async def round_trips_taken(port: int, work: Work) -> None:
+    """In and out again, at most once."""
+    async with await connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        for payload in work.rounds():
+            await queue.publish(payload)
+            (_,) = await queue.take_many(1)
+        work.finish()
+
+
 async def publish_stamps(port: int, work: Work) -> None:
     """Now and then one."""
     async with await connect(url(port)) as client:
