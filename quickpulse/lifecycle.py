@@ -31,6 +31,7 @@ class Lifecycle(Service):
     :param report_left: called when the drain has ended, to say what is lost.
     :param notifier: the way to systemd.
     :param announce: called once all listeners are up.
+    :param reload: called at SIGHUP; None: that signal is not ours.
     :param is_process: whether signals and the process's end are ours; not so inside somebody else's process.
     """
 
@@ -47,6 +48,7 @@ class Lifecycle(Service):
         notifier: Notifier,
         announce: Callable[[], None],
         *,
+        reload: Callable[[], None] | None = None,
         is_process: bool,
     ) -> None:
         self.is_draining = self.is_listening = self._is_stopping = False
@@ -58,6 +60,7 @@ class Lifecycle(Service):
         self._report_left = report_left
         self._notifier = notifier
         self._announce = announce
+        self._reload = reload
         self._is_process = is_process
         self._watchdog: LoopingCall | None = None
         self._drained = Event()
@@ -115,6 +118,9 @@ class Lifecycle(Service):
     def _install_signal_handlers(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: self._reactor.callFromThread(self.signalled, number))
+        if self._reload is not None:
+            reload = self._reload
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(reload))
         if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
             # twistd rotates its log file at this signal; without a log file it would end the process.
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from quickpulse.backends.loading import load, make_store
 from quickpulse.banner import show_banner
-from quickpulse.errors import ListenError
+from quickpulse.errors import ListenError, SettingsError
 from quickpulse.interfaces import IMetricsSource
 from quickpulse.lifecycle import Lifecycle
 from quickpulse.metrics.instrumented import InstrumentedQueue
@@ -23,6 +23,7 @@ from quickpulse.settings import Settings
 from quickpulse.systemd import Notifier
 from quickpulse.transports.http import CountedFactory, HttpServer, HttpSite
 from quickpulse.transports.listening import make_endpoint
+from quickpulse.transports.tokens import Tokens
 from quickpulse.version import __version__
 
 _log = Logger()
@@ -53,10 +54,12 @@ class QuickPulseService(MultiService):
         self.settings = settings
         self.metrics = make_metrics(settings.metrics, load, legacy_names=settings.legacy_metric_names)
         self.broker, queue = make_store(settings, reactor)
+        self.tokens = _read_tokens(settings, has_v1=self.broker is not None)
         self.queue = InstrumentedQueue(queue, self.metrics)
         self.traffic = Traffic()
         self.transports = [
-            make(settings, reactor, self.queue, self.traffic, self.broker) for make in _TRANSPORTS[settings.mode]
+            make(settings, reactor, self.queue, self.traffic, self.broker, self.tokens)
+            for make in _TRANSPORTS[settings.mode]
         ]
         self.transport = self.transports[0]
         """The only one, in a mode of one."""
@@ -70,6 +73,7 @@ class QuickPulseService(MultiService):
             self._report_left,
             Notifier(os.environ),
             self._announce,
+            reload=None if self.tokens is None else self.tokens.reload,
             is_process=is_process,
         )
         # HTTP before the transports: a probe may ask early. The lifecycle last: it waits for all.
@@ -135,6 +139,7 @@ class QuickPulseService(MultiService):
             settings.max_batch_bytes,
             settings.allow_origin,
             settings.allow_host,
+            self.tokens,
         )
         where, endpoint = _where(self.settings, reactor, "http")
         return HttpServer(endpoint, where, CountedFactory(site, self.traffic))
@@ -154,6 +159,8 @@ class QuickPulseService(MultiService):
             mode=self.settings.mode,
             listening="; ".join(self._listening()),
         )
+        if self.tokens is not None and self.settings.v0 == "on":
+            _log.warn("v0 asks for no token: whoever reaches its port uses the queue default (--v0 off)")
 
     def _left(self) -> int:
         """Messages that are still held, in whichever queue."""
@@ -175,6 +182,14 @@ class QuickPulseService(MultiService):
         )
 
 
+def _read_tokens(settings: Settings, *, has_v1: bool) -> Tokens | None:
+    """The tokens that v1 asks for, if it does; what leaves nothing to serve, or guards nothing, is refused."""
+    if not has_v1 and (settings.auth_token_file is not None or settings.v0 == "off"):
+        option = "--auth-token-file" if settings.v0 == "on" else "--v0 off"
+        raise SettingsError(f"{option} is of use with v1 only, which --queue {settings.queue!r} does not have")
+    return None if settings.auth_token_file is None else Tokens(settings.auth_token_file)
+
+
 def _where(settings: Settings, reactor: Any, kind: str) -> tuple[str, Any]:
     """The address of a listener for people, and its endpoint."""
     option, given = f"--{kind}-endpoint", getattr(settings, f"{kind}_endpoint")
@@ -184,28 +199,34 @@ def _where(settings: Settings, reactor: Any, kind: str) -> tuple[str, Any]:
     return given or f"{host}:{port}", endpoint
 
 
-def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
+def _make_ws(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any, tokens: Tokens | None) -> Any:
     from quickpulse.transports.websocket import WsFactory
     from quickpulse.transports.ws_server import WsServer
 
     where, endpoint = _where(settings, reactor, "ws")
-    factory = WsFactory(reactor, queue, traffic, settings, broker)
+    factory = WsFactory(reactor, queue, traffic, settings, broker, tokens)
     return WsServer(endpoint, where, factory)
 
 
-def _make_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
+def _make_grpc(
+    settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any, tokens: Tokens | None
+) -> Any:
     make = _make_native_grpc if settings.grpc_server == "native" else _make_grpcio
-    return make(settings, reactor, queue, traffic, broker)
+    return make(settings, reactor, queue, traffic, broker, tokens)
 
 
-def _make_native_grpc(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
+def _make_native_grpc(
+    settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any, tokens: Tokens | None
+) -> Any:
     from quickpulse.transports.grpc_native import GrpcFactory, NativeGrpcServer
 
     where, endpoint = _where(settings, reactor, "grpc")
-    return NativeGrpcServer(endpoint, where, GrpcFactory(reactor, queue, traffic, settings, broker))
+    return NativeGrpcServer(endpoint, where, GrpcFactory(reactor, queue, traffic, settings, broker, tokens))
 
 
-def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any) -> Any:
+def _make_grpcio(
+    settings: Settings, reactor: Any, queue: Any, traffic: Traffic, broker: Any, tokens: Tokens | None
+) -> Any:
     # Read by grpcio's C core when it is imported: what it would write to stderr comes to us as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from quickpulse.transports.grpc_addresses import host_and_port, read_endpoint
@@ -217,7 +238,7 @@ def _make_grpcio(settings: Settings, reactor: Any, queue: Any, traffic: Traffic,
         if settings.grpc_endpoint
         else host_and_port(settings.host, settings.grpc_port)
     )
-    return server(reactor, address, queue, traffic, settings, broker)
+    return server(reactor, address, queue, traffic, settings, broker, tokens)
 
 
 # A mode imports its own transports only: grpcio is 30 MiB that a WebSocket server does not need.

@@ -191,10 +191,23 @@ OPTIONS = (
         "Browser pages of other hosts that may connect: origins separated by commas, or * for any.",
     ),
     Option(
+        "auth-token-file",
+        None,
+        _text,
+        "File of bearer tokens, one a line: v1 is for those who show one of them. SIGHUP reads it again.",
+    ),
+    Option(
+        "v0",
+        "on",
+        _one_of("on", "off"),
+        "Whether v0 is served, which knows no tokens: on, or off.",
+    ),
+    Option(
         "http-api",
-        "loopback",
-        _one_of("loopback", "on", "off"),
-        "Who may use v1 over HTTP: loopback, this machine; on, everybody; off, nobody.",
+        "auto",
+        _one_of("auto", "loopback", "on", "off"),
+        "Who may use v1 over HTTP: auto, who has a token, or without --auth-token-file as loopback; loopback, this "
+        "machine; on, everybody; off, nobody.",
     ),
     Option(
         "allow-host",
@@ -289,7 +302,9 @@ class Settings:
     total_bytes: int = 0
     max_batch_bytes: int = 4_128_768
     allow_origin: tuple[str, ...] = ()
-    http_api: str = "loopback"
+    auth_token_file: str | None = None
+    v0: str = "on"
+    http_api: str = "auto"
     allow_host: tuple[str, ...] = ()
     legacy_metric_names: bool = False
     ws_frames: str = "fast"

@@ -76,13 +76,13 @@ class OptionsTests(SynchronousTestCase):
             *("--ws-frames=plain", "--grpc-server=native", "--max-connections=10", "--max-connections-per-address=11"),
             *("--max-streams=12", "--max-header-bytes=1300", "--max-inflight-bytes=140000", "--handshake-seconds=15"),
             *("--idle-seconds=16", "--stall-seconds=17", "--max-queues=18", "--total-bytes=19"),
-            *("--max-batch-bytes=200000", "--http-api=on", "--allow-host=a,b"),
+            *("--max-batch-bytes=200000", "--auth-token-file=t", "--v0=off", "--http-api=on", "--allow-host=a,b"),
             *("--legacy-metric-names", "--drain-seconds=1.5", "--queue=a:b", "--metrics=memory"),
         )
         where = ("::1", 1, 2, 3, "tcp:4", "tcp:5", "tcp:6")
         origins = ("https://a.example", "https://b.example")
         bounds = ("plain", "native", 10, 11, 12, 1300, 140_000, 15.0, 16.0, 17.0)
-        v1 = (18, 19, 200_000, origins, "on", ("a", "b"))
+        v1 = (18, 19, 200_000, origins, "t", "off", "on", ("a", "b"))
         self.assertEqual(settings, Settings("grpc", *where, 7, 8, 9, *v1, True, *bounds, 1.5, "a:b", "memory"))
 
     def test_environment(self) -> None:

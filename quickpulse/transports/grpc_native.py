@@ -64,11 +64,16 @@ class GrpcFactory(OpenConnections, Factory):
         self._tokens = tokens
         if tokens is not None:
             tokens.when_reloaded(self._read_calls_anew)
-        services = (SERVICE,) if broker is None else (SERVICE, V1_SERVICE)
+        v0: Table = {}
+        if settings.v0 == "on":
+            v0 = v0_table(settings.mode, queue, traffic, settings.max_message_bytes)
+        v1: Table = {}
+        if broker is not None:
+            v1 = v1_table(broker, settings.max_batch_bytes, tokens)
+        services = tuple(name for name, table in ((SERVICE, v0), (V1_SERVICE, v1)) if table)
         self.health = Health(services)
-        v1: Table = {} if broker is None else v1_table(broker, settings.max_batch_bytes, tokens)
         self.table: Table = {
-            **v0_table(settings.mode, queue, traffic, settings.max_message_bytes),
+            **v0,
             **v1,
             **self.health.table(),
             **reflection_table((*services, grpc_health.SERVICE)),

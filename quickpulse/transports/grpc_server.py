@@ -84,7 +84,7 @@ class GrpcServer(Service):
         self._streams = OpenStreams()
         longest = settings.max_message_bytes + PROTOBUF_OVERHEAD_BYTES
         self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams, longest)
-        self._handlers = {SERVICE: self._calls.handlers()}
+        self._handlers = {SERVICE: self._calls.handlers()} if settings.v0 == "on" else {}
         if broker is not None:
             calls = V1Calls(broker, traffic, settings.max_batch_bytes, self._streams, tokens)
             self._handlers[V1_SERVICE] = calls.handlers()

@@ -60,7 +60,9 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
         self.broker = broker
         self.tokens = tokens
         self.max_batch_bytes = settings.max_batch_bytes
-        self.paths = frozenset(ENDPOINTS) if broker is None else frozenset((*ENDPOINTS, V1_PATH))
+        v0 = ENDPOINTS if settings.v0 == "on" else ()
+        self.paths = frozenset(v0) if broker is None else frozenset((*v0, V1_PATH))
+        self.no_such_path = f"no such path; there are {' and '.join(v0)}" if v0 else f"no such path; there is {V1_PATH}"
         self.traffic = traffic
         self.counts = traffic.of(NAME)
         self.settings = settings

@@ -38,8 +38,6 @@ IDLE_LOOKS = 4
 
 BAD_REQUEST, UNAUTHORIZED, METHOD_NOT_ALLOWED, UPGRADE_REQUIRED, HEADER_TOO_LARGE = 400, 401, 405, 426, 431
 
-NO_SUCH_PATH = f"no such path; there are {' and '.join(ENDPOINTS)}"
-
 _HANDSHAKE_REFUSALS = {
     UNAUTHORIZED: "unauthenticated",
     403: "forbidden_origin",
@@ -101,7 +99,7 @@ class WsProtocol(ServingProtocol):
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Choose the endpoint by the path, and apply the Origin rule; the subprotocol, where there is one."""
         if self._path not in self.factory.paths:
-            raise ConnectionDeny(404, NO_SUCH_PATH)
+            raise ConnectionDeny(404, self.factory.no_such_path)
         if has_body(request.headers.get("content-length"), request.headers.get("transfer-encoding")):
             raise ConnectionDeny(BAD_REQUEST, "a handshake has no body")
         host, allowed = request.headers.get("host"), self.factory.allow_origin
@@ -266,7 +264,7 @@ class WsProtocol(ServingProtocol):
     def failHandshake(self, reason: str, code: int = BAD_REQUEST, responseHeaders: Any = None) -> None:
         """Count why, and refuse."""
         if code == UPGRADE_REQUIRED and self._path not in self.factory.paths:
-            code, reason = 404, NO_SUCH_PATH
+            code, reason = 404, self.factory.no_such_path
         if SUBPROTOCOL_PREFIX in reason:  # autobahn names a subprotocol that is there twice, and logs it
             reason = "a subprotocol twice in Sec-WebSocket-Protocol"
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))

@@ -20,7 +20,7 @@ class OperationsManualTests(TestCase):
 
     def test_every_setting(self) -> None:
         """Each setting has its row: flag, variable and default."""
-        rows = dict(re.findall(r"(?m)^\| `--([a-z-]+)` \| (.*)$", self.text))
+        rows = dict(re.findall(r"(?m)^\| `--([a-z0-9-]+)` \| (.*)$", self.text))
         for option in OPTIONS:
             self.assertIn(f"`{option.variable}`", rows[option.name])
             self.assertIn(option.default_text, rows[option.name])
