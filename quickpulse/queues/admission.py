@@ -64,8 +64,10 @@ class Admission:
         for index, own in batch.properties.items():
             if not 0 <= index < len(payloads):
                 raise InvalidArgument(f"properties of message {index}, but there are {len(payloads)} messages")
-            self.own[index] = whole = resolved(self.common, own)
-            self.weights[index] = weight_of(whole)
+            whole = resolved(self.common, own)
+            if whole != NO_PROPERTIES:
+                self.own[index] = whole
+                self.weights[index] = weight_of(whole)
         self.errors: dict[int, QuickPulseError] = {}
         self.duplicates: list[int] = []
         self.first_stored = queue.lane.stored + 1

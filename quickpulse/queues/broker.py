@@ -20,6 +20,7 @@ from quickpulse.errors import InvalidArgument
 from quickpulse.queues import describing, redriving
 from quickpulse.queues.delivering import deliver
 from quickpulse.queues.directory import Directory
+from quickpulse.queues.framing import HEAD_BYTES
 from quickpulse.queues.leases import Leases
 from quickpulse.queues.named import NamedQueue
 from quickpulse.queues.plain import PlainQueue
@@ -267,7 +268,7 @@ class Broker:
                 woken()
 
     def _room(self, max_bytes: int) -> int:
-        most = self._directory.limits.max_batch_bytes
+        most = self._directory.limits.max_batch_bytes - HEAD_BYTES
         return min(max_bytes or most, most)
 
     def _hand_out(self, queue: NamedQueue, request: Pull, now_ms: int) -> Deliveries:

@@ -38,6 +38,8 @@ def batch_of(queue: NamedQueue, pieces: Sequence[Run]) -> tuple[Batch, dict[int,
                 if extra.properties is not None:
                     own[index] = _properties(extra.properties)
             index += 1
+    if len(own) == len(payloads):
+        common = None  # of nobody
     return Batch(payloads, common, own), letters
 
 

@@ -8,7 +8,7 @@ from quickpulse.queues.delivering import deliver
 from quickpulse.queues.directory import Directory
 from quickpulse.queues.named import NamedQueue
 from quickpulse.queues.policies import LONGEST_NAME, MOST_RECEIPTS, require_between
-from quickpulse.queues.runs import FRAME_BYTES, Run, fitting
+from quickpulse.queues.runs import Run, fitting
 from quickpulse.requests import UNBOUNDED, Deliveries, ListQueues, Peek, QueueInfo, QueuePage, ServerInfo
 
 MOST_LISTED = 1000
@@ -73,14 +73,14 @@ def peek(queue: NamedQueue, request: Peek, room: int) -> Deliveries:
     pieces: list[Run] = []
     for run in queue.ready.look(left):
         piece = run.slice(0, left, queue.extras)
-        count = fitting(piece.payloads, piece.sequences, room, run.weight, queue.extras)
+        count = fitting(piece.payloads, piece.sequences, room, run.weight, run.framing, queue.extras)
         if count < len(piece.payloads):
             if count or not pieces:
                 pieces.append(piece.slice(0, max(count, 1), queue.extras))
             break
         pieces.append(piece)
         left -= count
-        room -= piece.size_bytes + count * FRAME_BYTES
+        room -= piece.framed(queue.extras)
         if not left:
             break
     if not pieces:

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice, repeat, starmap
 
-from quickpulse.queues.runs import FRAME_BYTES, RUN_MESSAGES, Extras, Run, fitting, measured
+from quickpulse.queues.framing import FRAME_BYTES
+from quickpulse.queues.runs import RUN_MESSAGES, Extras, Run, fitting, framed, measured
 
 GAP = -1
 """In place of a moment: no messages here."""
@@ -82,7 +83,7 @@ class Lane:
     def take(self, count: int, room: int, extras: Extras) -> Run | None:
         """Take out up to `count` of the first messages, as far as their sequences are consecutive.
 
-        :param room: bytes that they may be together, each with `FRAME_BYTES`; None is the answer where none fits.
+        :param room: bytes that they may take of a frame; None is the answer where none fits.
         """
         first = self.head
         self._pass_marks(first)
@@ -95,8 +96,9 @@ class Lane:
         taken = [payloads.popleft()] if count == 1 else list(starmap(payloads.popleft, repeat((), count)))
         sequences = range(first, first + count)
         size_bytes = measured(taken, sequences, 0, extras) if extras else sum(map(len, taken))
-        if size_bytes + count * FRAME_BYTES > room:
-            count = fitting(taken, sequences, room, 0, extras)
+        in_frame = framed(size_bytes, sequences, FRAME_BYTES, extras) if extras else size_bytes + count * FRAME_BYTES
+        if in_frame > room:
+            count = fitting(taken, sequences, room, 0, FRAME_BYTES, extras)
             payloads.extendleft(reversed(taken[count:]))
             if not count:
                 return None

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush, heapreplace, merge
 from itertools import count as counting
 
 from quickpulse.queues.lane import Lane
-from quickpulse.queues.runs import FRAME_BYTES, RUN_MESSAGES, Extras, Run, fitting
+from quickpulse.queues.runs import RUN_MESSAGES, Extras, Run, fitting
 
 LEAST_SWEPT = 64
 """Empty runs in a heap; fewer are not worth a sweep."""
@@ -59,7 +59,7 @@ class Ready:
         """Take out the first messages, at least one if there is any.
 
         :param count: at most so many.
-        :param room: at most so many bytes, unless the first alone has more.
+        :param room: at most so many bytes of a frame, unless the first alone has more.
         """
         pieces: list[Run] = []
         while count > 0:
@@ -69,7 +69,8 @@ class Ready:
             if piece is None:
                 break
             count -= len(piece.payloads)
-            room -= piece.size_bytes + len(piece.payloads) * FRAME_BYTES
+            if count:
+                room -= piece.framed(extras)
             if (
                 pieces
                 and len(pieces[-1].payloads) + len(piece.payloads) <= RUN_MESSAGES
@@ -170,8 +171,9 @@ class Ready:
             next_sequence = min(next_sequence, self.lane.head)
         if run.sequences[count - 1] > next_sequence:
             count = bisect_left(run.sequences, next_sequence, 0, count)
-        if run.size_bytes + len(run.payloads) * FRAME_BYTES > room:
-            count = fitting(run.payloads[:count], run.sequences[:count], room, run.weight, extras)
+        framing = run.framing
+        if extras or run.size_bytes + len(run.payloads) * framing > room:
+            count = fitting(run.payloads[:count], run.sequences[:count], room, run.weight, framing, extras)
         return self._cut(heap, count, extras) if count else None
 
     def _cut(self, heap: list[tuple[int, Run]], count: int, extras: Extras) -> Run:

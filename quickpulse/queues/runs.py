@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from quickpulse.messages import Message
+from quickpulse.queues.framing import FRAME_BYTES, beside_texts, of_letter
 from quickpulse.requests import DeadLetter, Properties
 
 RUN_MESSAGES = 1024
 """Most in one run: to cut off its head moves the rest, which is cheap up to here."""
-
-FRAME_BYTES = 8
-"""What a message takes of a frame beside its own bytes, so that many short ones stay within its bound, too."""
 
 
 class Extra:
@@ -33,6 +31,14 @@ class Extra:
         self.properties = properties
         self.weight = weight
         self.letter = letter
+
+    def framing(self, otherwise: int) -> int:
+        """Bytes of a frame beside payload and texts.
+
+        :param otherwise: of a message of its run that is not in the extras.
+        """
+        own = otherwise if self.properties is None else FRAME_BYTES + beside_texts(self.properties)
+        return own if self.letter is None else own + of_letter(self.letter)
 
 
 Extras = Mapping[int, Extra]
@@ -63,11 +69,25 @@ def measured(payloads: Sequence[bytes], sequences: Sequence[int], weight: int, e
     return size_bytes
 
 
-def fitting(payloads: Sequence[bytes], sequences: Sequence[int], room: int, weight: int, extras: Extras) -> int:
+def framed(size_bytes: int, sequences: Sequence[int], framing: int, extras: Extras) -> int:
+    """Bytes that these messages take of a frame, at most.
+
+    :param framing: of each that is not in the extras, beside payload and texts.
+    """
+    size_bytes += framing * len(sequences)
+    if extras:
+        size_bytes += sum(extras[each].framing(framing) - framing for each in sequences if each in extras)
+    return size_bytes
+
+
+def fitting(
+    payloads: Sequence[bytes], sequences: Sequence[int], room: int, weight: int, framing: int, extras: Extras
+) -> int:
     """How many of these messages fit into a frame with so much room, from the first on."""
+    bare = weight + framing
     for index, (payload, sequence) in enumerate(zip(payloads, sequences, strict=True)):
         extra = extras.get(sequence)
-        room -= len(payload) + (weight if extra is None else extra.weight) + FRAME_BYTES
+        room -= len(payload) + (bare if extra is None else extra.weight + extra.framing(framing))
         if room < 0:
             return index
     return len(payloads)
@@ -133,6 +153,15 @@ class Run:
             self.common,
             self.weight,
         )
+
+    @property
+    def framing(self) -> int:
+        """Bytes of a frame for each message that is not in the extras, beside payload and texts."""
+        return FRAME_BYTES if self.common is None else FRAME_BYTES + beside_texts(self.common)
+
+    def framed(self, extras: Extras) -> int:
+        """Bytes that all take of a frame, at most."""
+        return framed(self.size_bytes, self.sequences, self.framing, extras)
 
     def moved(self) -> Run:
         """All of it as another run; this one is empty from now on, wherever it is still listed."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from quickpulse.queues import framing
 from quickpulse.queues.life import MOVES, Event, State
 from quickpulse.requests import (
     Action,
@@ -24,7 +25,6 @@ from quickpulse.requests import (
 )
 
 MESSAGE_BYTES = 64
-FRAME_BYTES = 8
 NAMES = [each.name for each in fields(Properties)]
 
 
@@ -57,6 +57,16 @@ class Message:
         texts = [each.id, each.content_type, each.dedup_key, each.reply_to, each.correlation_id]
         texts += [*each.headers, *each.headers.values()]
         return len(self.payload) + sum(len(text.encode()) for text in texts)
+
+    @property
+    def framed(self) -> int:
+        """Bytes of a frame."""
+        framed = self.size + framing.FRAME_BYTES
+        if self.properties != Properties():
+            framed += framing.PROPERTIES_BYTES + framing.HEADER_BYTES * len(self.properties.headers)
+        if self.letter is not None:
+            framed += framing.LETTER_BYTES + len(self.letter.source) + len(self.letter.reason.encode())
+        return framed
 
 
 @dataclass
@@ -292,10 +302,11 @@ class Model:
 
     def choose(self, queue: Queue, count: int, max_bytes: int) -> list[Message]:
         """The next ones, as far as they fit; one at least."""
-        room = min(max_bytes or self.max_batch, self.max_batch)
+        most = self.max_batch - framing.HEAD_BYTES
+        room = min(max_bytes or most, most)
         chosen: list[Message] = []
         for each in queue.ready()[:count]:
-            room -= each.size + FRAME_BYTES
+            room -= each.framed
             if room < 0 and chosen:
                 break
             chosen.append(each)

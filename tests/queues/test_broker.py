@@ -6,6 +6,7 @@ from typing import Any
 
 from quickpulse.errors import InvalidArgument, NotFound, QueuePaused
 from quickpulse.queues.broker import MOST_PULLED_QUEUES, Broker
+from quickpulse.queues.framing import FRAME_BYTES, HEAD_BYTES
 from quickpulse.queues.policies import LONGEST_LEASE_MS, MOST_RECEIPTS, Limits
 from quickpulse.requests import (
     Action,
@@ -31,7 +32,7 @@ from tests.queues.brokers import START_MS, BrokerTestCase
 class PullTests(BrokerTestCase):
     """Taking messages out."""
 
-    limits = Limits(max_batch_bytes=1000)
+    limits = Limits(max_batch_bytes=HEAD_BYTES + 1000)
 
     def test_nothing(self) -> None:
         """An empty reply of no queue; the queue is made."""
@@ -75,7 +76,7 @@ class PullTests(BrokerTestCase):
 
     def test_max_bytes(self) -> None:
         """As many as fit, one at least; never more than a frame takes."""
-        self.publish(*[b"x" * 92] * 30)
+        self.publish(*[b"x" * (100 - FRAME_BYTES)] * 30)
         self.assertEqual(len(self.payloads(30, max_bytes=250)), 2)
         self.assertEqual(len(self.payloads(30, max_bytes=1)), 1)
         self.assertEqual(len(self.payloads(30, max_bytes=1 << 40)), 10)
@@ -277,7 +278,7 @@ class AdministrationTests(BrokerTestCase):
             self.assertEqual((got.first_receipt, got.enqueued_at_ms), (0, [START_MS] * 2))
         self.assertEqual(self.broker.peek(Peek("q"), self.now).batch.payloads, [b"c"])
         self.assertEqual(self.broker.peek(Peek("q", 5, 1), self.now).batch.payloads, [b"c"])
-        self.assertEqual(self.broker.peek(Peek("q", 5, 20), self.now).batch.payloads, [b"c", b"b"])
+        self.assertEqual(self.broker.peek(Peek("q", 5, 200), self.now).batch.payloads, [b"c", b"b"])
         self.assert_where(ready=2)
         self.pull(5)
         self.assertEqual(self.broker.peek(Peek("q"), self.now).batch.payloads, ())

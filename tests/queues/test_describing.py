@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quickpulse.errors import InvalidArgument
 from quickpulse.queues.describing import INFO_BYTES
+from quickpulse.queues.framing import FRAME_BYTES, HEAD_BYTES
 from quickpulse.queues.policies import Limits
 from quickpulse.requests import ListQueues, Peek, Properties
 from tests.queues.brokers import BrokerTestCase
@@ -12,7 +13,7 @@ from tests.queues.brokers import BrokerTestCase
 class DescribingTests(BrokerTestCase):
     """Peeks and figures."""
 
-    limits = Limits(max_batch_bytes=1000)
+    limits = Limits(max_batch_bytes=HEAD_BYTES + 3000)
 
     def peek(self, count: int, max_bytes: int = 0) -> list[bytes]:
         """The payloads."""
@@ -32,8 +33,8 @@ class DescribingTests(BrokerTestCase):
 
     def test_a_peek_is_bounded(self) -> None:
         """By its own bytes and by the frame's."""
-        self.publish(*[b"x" * 92] * 30)
-        self.assertEqual((len(self.peek(30)), len(self.peek(30, 200)), len(self.peek(30, 1))), (10, 2, 1))
+        self.publish(*[b"x" * (100 - FRAME_BYTES)] * 40)
+        self.assertEqual((len(self.peek(40)), len(self.peek(30, 200)), len(self.peek(30, 1))), (30, 2, 1))
 
     def test_peek_of_a_queue_that_is_paused_or_leased(self) -> None:
         """What is leased is not shown."""

@@ -6,8 +6,9 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.queues.framing import FRAME_BYTES
 from quickpulse.queues.lane import LEAST_TRIMMED, Lane
-from quickpulse.queues.runs import FRAME_BYTES, Run
+from quickpulse.queues.runs import Run
 
 ROOM = 1 << 40
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.queues.framing import FRAME_BYTES
 from quickpulse.queues.ready import LEAST_SWEPT, Ready
-from quickpulse.queues.runs import FRAME_BYTES, Run
+from quickpulse.queues.runs import Run
 
 ROOM = 1 << 40
 

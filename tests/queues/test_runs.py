@@ -6,8 +6,9 @@ from array import array
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.queues.runs import FRAME_BYTES, Extra, Run, fitting, measured, weight_of
-from quickpulse.requests import Properties
+from quickpulse.queues.framing import FRAME_BYTES, LETTER_BYTES, PROPERTIES_BYTES
+from quickpulse.queues.runs import Extra, Run, fitting, framed, measured, weight_of
+from quickpulse.requests import DeadLetter, Properties
 
 
 def run(*payloads: bytes, first: int = 1, accepted: int = 5, **more: int) -> Run:
@@ -76,6 +77,19 @@ class RunTests(SynchronousTestCase):
     def test_fitting(self) -> None:
         """As many as there is room for, each with what it takes of a frame."""
         each = 3 + FRAME_BYTES
-        self.assertEqual(fitting([b"abc"] * 4, range(1, 5), 3 * each, 0, {}), 3)
-        self.assertEqual(fitting([b"abc"] * 4, range(1, 5), each - 1, 0, {}), 0)
-        self.assertEqual(fitting([b"abc"] * 4, range(1, 5), 2 * each, 0, {1: Extra(None, each)}), 1)
+        payloads, numbers = [b"abc"] * 4, range(1, 5)
+        self.assertEqual(fitting(payloads, numbers, 3 * each, 0, FRAME_BYTES, {}), 3)
+        self.assertEqual(fitting(payloads, numbers, each - 1, 0, FRAME_BYTES, {}), 0)
+        self.assertEqual(fitting(payloads, numbers, 3 * each, 2, FRAME_BYTES, {}), 2)
+        self.assertEqual(fitting(payloads, numbers, 2 * each, 0, FRAME_BYTES, {1: Extra(None, each)}), 1)
+
+    def test_framed(self) -> None:
+        """The same of all together: own properties and a letter's source count for the message that has them."""
+        extras = {2: Extra(Properties(id="ab"), 2), 3: Extra(None, 0, DeadLetter("jobs", "why", 1))}
+        self.assertEqual(framed(9, range(1, 4), FRAME_BYTES, {}), 9 + 3 * FRAME_BYTES)
+        more = PROPERTIES_BYTES + LETTER_BYTES + len("jobswhy")
+        self.assertEqual(framed(9, range(1, 4), FRAME_BYTES, extras), 9 + 3 * FRAME_BYTES + more)
+        whole = run(b"abc", b"d")
+        whole.common = Properties(headers={"a": "b"})
+        self.assertEqual(whole.framed({}), 4 + 2 * whole.framing)
+        self.assertGreater(whole.framing, FRAME_BYTES + PROPERTIES_BYTES)

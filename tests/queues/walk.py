@@ -17,6 +17,7 @@ from unittest.mock import patch
 from quickpulse.errors import NoDeadLetterQueue, NotFound, QueuePaused, QuickPulseError, TooManyQueues
 from quickpulse.queues import admission, agenda, dedup, directory, lane, leases, ready, redriving
 from quickpulse.queues.broker import Broker
+from quickpulse.queues.framing import HEAD_BYTES
 from quickpulse.queues.life import State
 from quickpulse.queues.policies import SERVER_POLICY, Limits, over
 from quickpulse.requests import (
@@ -46,7 +47,7 @@ NAMES = ("a", "b", "c", "default", "a.dead", "b.dead", "graves")
 HOLDERS = ("one", "two")
 START_MS = 1_700_000_000_000
 DEFAULTS = Policy(capacity=40, capacity_bytes=900, lease_ms=300, retry_delays_ms=(0, 40, 90), dedup_window_ms=500)
-LIMITS = Limits(max_queues=5, total_bytes=9000, max_message_bytes=60, max_batch_bytes=300)
+LIMITS = Limits(max_queues=5, total_bytes=9000, max_message_bytes=60, max_batch_bytes=HEAD_BYTES + 600)
 
 
 class DifferenceError(AssertionError):
@@ -168,7 +169,7 @@ class Walk:
         request = Pull(
             names,
             some.choice((0, 1, 1, 2, 5, 100)),
-            some.choice((0, 0, 0, 30, 80)),
+            some.choice((0, 0, 0, 60, 200)),
             lease_ms=some.choice((0, 0, 50, 200, 1000)),
             delivery=Delivery.TAKEN if some.random() < 0.2 else Delivery.LEASED,
             with_enqueued_at=some.random() < 0.5,
@@ -251,7 +252,7 @@ class Walk:
 
     def peek(self) -> None:
         """Look."""
-        name, count, size = self.name(), self.random.choice((0, 1, 3, 100)), self.random.choice((0, 0, 60))
+        name, count, size = self.name(), self.random.choice((0, 1, 3, 100)), self.random.choice((0, 0, 150))
         if name not in self.model.queues:
             self._raises(NotFound, lambda: self.broker.peek(Peek(name), self.now))
             return
