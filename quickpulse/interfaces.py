@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from quickpulse.errors import QuickPulseError
     from quickpulse.messages import Item
@@ -55,6 +55,32 @@ class QueueStatistics:
     enqueued: int
     dequeued: int
     refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReading:
+    """A named queue at one moment, or several together, as metrics show them.
+
+    :param name: of the queue; one that no queue can have stands for several.
+    :param queues: how many there are now; 0: it is gone, and only its counts are told.
+    :param dead_letters: messages in its dead-letter queue, leased and delayed ones included.
+    :param oldest_ms: age of the oldest ready message, in milliseconds; 0 where none is ready.
+    :param waiters: pulls that wait for messages, and subscriptions.
+    :param counts: what happened, by the names that `QueueInfo` has. No count goes down as long as a name is told.
+    :param rejected: messages that were not accepted, by the code of the error.
+    """
+
+    name: str
+    queues: int
+    ready: int
+    leased: int
+    delayed: int
+    dead_letters: int
+    size_bytes: int
+    oldest_ms: int
+    waiters: int
+    counts: Mapping[str, int]
+    rejected: Mapping[str, int]
 
 
 class IMessageQueue(Interface):
@@ -190,6 +216,16 @@ class IBroker(Interface):
 
     def close() -> None:
         """The server ends: call nobody any more."""
+
+
+class IQueueReadings(Interface):
+    """A broker whose queues are on `/metrics`. Optional: without it they are not."""
+
+    def read_queues() -> Sequence[QueueReading]:
+        """All queues at this moment, at once (never a Deferred): few, because each is kept by who reads it.
+
+        A bounded number of queues by name, and one reading for all others together.
+        """
 
 
 class IMetricsCollector(Interface):

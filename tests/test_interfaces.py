@@ -17,6 +17,7 @@ from quickpulse.interfaces import (
     IMessageQueue,
     IMetricsCollector,
     IMetricsSource,
+    IQueueReadings,
     ISubscription,
     ITraffic,
     ITransportService,
@@ -39,6 +40,7 @@ PROVIDERS = {
     IMetricsSource: (PrometheusMetrics,),
     ITraffic: (Traffic,),
     IBroker: (MemoryBroker,),
+    IQueueReadings: (MemoryBroker,),
     ISubscription: (Subscription,),
     ITransportService: (WsServer, GrpcUnaryServer, GrpcStreamServer, GrpcAllServer, HttpServer),
 }

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from quickpulse.errors import Draining, QuickPulseError
-from quickpulse.interfaces import IBroker
+from quickpulse.interfaces import IBroker, IQueueReadings, QueueReading
 from quickpulse.queues.broker import Broker
 from quickpulse.queues.waiting import Subscription, Waiting, WaitingPull
 from quickpulse.requests import (
@@ -50,7 +50,7 @@ LONGEST_SLEEP_SECONDS = 3600.0
 """A timer further ahead gains nothing."""
 
 
-@implementer(IBroker)
+@implementer(IBroker, IQueueReadings)
 class MemoryBroker:
     """Everything in this process's memory. Belongs to the reactor's thread.
 
@@ -149,6 +149,10 @@ class MemoryBroker:
     def depth(self) -> int:
         """Messages in all queues: ready, delayed and leased."""
         return self._broker.depth
+
+    def read_queues(self) -> list[QueueReading]:
+        """All queues, for metrics."""
+        return self._do(self._broker.read_queues, self._waiting.all_waiters())
 
     def queue(self, name: str) -> Any:
         """A queue as v0 uses it."""

@@ -13,10 +13,11 @@ rules that all of it obeys.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from quickpulse.errors import InvalidArgument
+from quickpulse.interfaces import QueueReading
 from quickpulse.queues import describing, redriving
 from quickpulse.queues.delivering import deliver
 from quickpulse.queues.directory import Directory
@@ -209,6 +210,13 @@ class Broker:
     def depth(self) -> int:
         """Messages in all queues: ready, delayed and leased."""
         return sum(map(len, self._directory.queues.values()))
+
+    def read_queues(self, waiters: Mapping[str, int], now_ms: int) -> list[QueueReading]:
+        """All queues, for metrics.
+
+        :param waiters: how many wait, by queue: here it is only known that somebody does.
+        """
+        return self._directory.readings.take(waiters, self._advance(now_ms))
 
     # ---- time ----
 

@@ -7,6 +7,7 @@ from quickpulse.queues.agenda import IDLE, Agenda
 from quickpulse.queues.leases import Leases
 from quickpulse.queues.named import NamedQueue, Usage
 from quickpulse.queues.policies import DEFAULT_QUEUE, Limits, dead_name, require_name
+from quickpulse.queues.readings import Readings
 from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run
 from quickpulse.requests import DeadLetter, Policy
 
@@ -17,7 +18,7 @@ class Directory:
     :ivar woken: queues whose watchers are to be told at the end of the broker's call.
     """
 
-    __slots__ = ("agenda", "defaults", "leases", "limits", "queues", "usage", "woken")
+    __slots__ = ("agenda", "defaults", "leases", "limits", "queues", "readings", "usage", "woken")
 
     def __init__(self, limits: Limits, defaults: Policy, leases: Leases) -> None:
         self.limits = limits
@@ -26,6 +27,7 @@ class Directory:
         self.agenda = Agenda()
         self.usage = Usage(limits.total_bytes)
         self.queues: dict[str, NamedQueue] = {}
+        self.readings = Readings(self.queues)
         self.woken: dict[NamedQueue, None] = {}
 
     def get(self, name: str) -> NamedQueue:
@@ -60,6 +62,7 @@ class Directory:
             self.leases.forget(queue)
         queue.open_lease = None
         queue.purge()
+        self.readings.removed(queue)
         queue.account(-queue.leased, -queue.size_bytes)
         queue.held = queue.held_bytes = queue.leased = 0
         queue.extras.clear()

@@ -233,6 +233,10 @@ class Waiting:
         line = self._lines.get(queue)
         return len(line.members) if line is not None else 0
 
+    def all_waiters(self) -> dict[str, int]:
+        """Likewise, by queue: those for which somebody waits."""
+        return {queue: len(line.members) for queue, line in self._lines.items()}
+
     def pull(self, request: Pull, now_ms: int, answer: Callable[[Deliveries], None]) -> WaitingPull:
         """Wait for messages; the queues have none at this moment.
 

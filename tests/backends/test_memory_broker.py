@@ -286,3 +286,19 @@ class EndTests(BrokerTestCase):
     def test_an_idle_broker_needs_no_clock(self) -> None:
         """Nothing is due where nothing was asked."""
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ReadingsTests(BrokerTestCase):
+    """What metrics are told."""
+
+    def test_who_waits(self) -> None:
+        """Pulls and subscriptions, those without credit included; a pull waits for each of its queues."""
+        self.pull("q", "p", wait_ms=1000)
+        self.subscribe(messages=0)
+        self.assertEqual({each.name: each.waiters for each in self.broker.read_queues()}, {"q": 2, "p": 1, "$other": 0})
+
+    def test_it_is_of_now(self) -> None:
+        """By the broker's clock."""
+        self.publish(b"a")
+        self.clock.advance(2)
+        self.assertEqual(self.broker.read_queues()[0].oldest_ms, 2000)
