@@ -95,7 +95,7 @@ class Work:
     def batches(self) -> Iterator[list[bytes]]:
         """Batches until the time is up, then the end mark alone."""
         count = 0
-        while time.monotonic() < self._deadline:
+        while not count or time.monotonic() < self._deadline:
             batch = self._batches[count % DISTINCT_BATCHES]
             count += 1
             yield batch
@@ -110,7 +110,7 @@ class Work:
     def stamps(self) -> Iterator[bytes]:
         """Messages that say when they were sent, until the time is up; the caller pauses after each."""
         count = 0
-        while time.monotonic() < self._deadline:
+        while not count or time.monotonic() < self._deadline:
             count += 1
             yield payload(time.monotonic_ns())
         self._said["messages"] = count + 1
@@ -176,7 +176,7 @@ class Work:
             yield self._batches[0][0]
         self._cpu = time.process_time()
         count = 0
-        while time.monotonic() < self._deadline:
+        while not count or time.monotonic() < self._deadline:
             message = self._batches[count // BATCH % DISTINCT_BATCHES][count % BATCH]
             started = time.perf_counter_ns()
             yield message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from perf.brokers.work import BATCH, END, PAUSE_SECONDS, SILENCE_SECONDS, Work
-from quickpulse.client.aio import Queue, connect
+from quickpulse.client import aio
 
 QUEUE = "bench"
 
@@ -17,7 +17,7 @@ def url(port: int) -> str:
 
 async def publish_batches(port: int, work: Work) -> None:
     """A confirmation for each batch."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         for batch in work.batches():
@@ -27,7 +27,7 @@ async def publish_batches(port: int, work: Work) -> None:
 
 async def consume_batches(port: int, work: Work) -> None:
     """Pulled, and acked as a range."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         while True:
@@ -42,7 +42,7 @@ async def consume_batches(port: int, work: Work) -> None:
 
 async def publish_singly(port: int, work: Work) -> None:
     """Batched in the background; leaving the publisher waits until every message is confirmed."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         async with queue.publisher() as out:
@@ -53,7 +53,7 @@ async def publish_singly(port: int, work: Work) -> None:
 
 async def consume_singly(port: int, work: Work) -> None:
     """A subscription, an ack for each message."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         count = 0
@@ -71,7 +71,7 @@ async def consume_singly(port: int, work: Work) -> None:
 
 async def take_batches(port: int, work: Work) -> None:
     """At most once."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         while work.saw(await queue.take_many(BATCH, wait_seconds=SILENCE_SECONDS)):
@@ -82,7 +82,7 @@ async def take_batches(port: int, work: Work) -> None:
 
 async def round_trips_taken(port: int, work: Work) -> None:
     """In and out again, at most once."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         for payload in work.rounds():
@@ -93,7 +93,7 @@ async def round_trips_taken(port: int, work: Work) -> None:
 
 async def publish_stamps(port: int, work: Work) -> None:
     """Now and then one."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         for stamp in work.stamps():
@@ -104,7 +104,7 @@ async def publish_stamps(port: int, work: Work) -> None:
 
 async def wait_by_get(port: int, work: Work) -> None:
     """A long poll for each message."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         while message := await queue.get(wait_seconds=SILENCE_SECONDS):
@@ -117,7 +117,7 @@ async def wait_by_get(port: int, work: Work) -> None:
 
 async def wait_by_subscription(port: int, work: Work) -> None:
     """Pushed."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         work.begin()
         async with client.queue(QUEUE).subscribe() as messages:
             async for message in messages:
@@ -130,7 +130,7 @@ async def wait_by_subscription(port: int, work: Work) -> None:
 
 async def fill_and_lease(port: int, work: Work) -> None:
     """Fills the queue, then leases all of it."""
-    async with await connect(url(port)) as client:
+    async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
         work.begin()
         for batch in work.fill():
@@ -143,6 +143,6 @@ async def fill_and_lease(port: int, work: Work) -> None:
         work.finish()
 
 
-async def _look(queue: Queue, work: Work) -> None:
+async def _look(queue: aio.Queue, work: Work) -> None:
     info = await queue.stats()
     work.left(info.ready + info.leased)
