@@ -43,7 +43,7 @@ def markdown(
 ) -> str:
     """Bars first, then a table for each row, then how it was made.
 
-    absent: servers that could not be measured, and why
+    absent: servers that are not there, sides that failed, and why
     """
     parts = [_bars(verdicts)] if verdicts else []
     parts += [_table(row, sides, hardware.cores) for row, sides in results.items()]

@@ -170,8 +170,10 @@ BARS = (
         3,
         ("round-trip", LIST),
     ),
-    Bar("wake-up of a long poll: p50 below 300 us", "wake-up", f"{BLOCKING}, get", "p50", 300),
-    Bar("wake-up of a long poll: p99 below 2 ms", "wake-up", f"{BLOCKING}, get", "p99", 2_000),
+    Bar("wake-up of a long poll, asyncio: p50 below 300 us", "wake-up", f"{AIO}, get", "p50", 300),
+    Bar("wake-up of a long poll, asyncio: p99 below 2 ms", "wake-up", f"{AIO}, get", "p99", 2_000),
+    Bar("wake-up of a long poll, blocking: p50 below 300 us", "wake-up", f"{BLOCKING}, get", "p50", 300),
+    Bar("wake-up of a long poll, blocking: p99 below 2 ms", "wake-up", f"{BLOCKING}, get", "p99", 2_000),
     Bar("memory of a message that is ready: 200 bytes", "memory", "QuickPulse", "ready_bytes", 200),
     Bar("memory of a message that is leased: 400 bytes", "memory", "QuickPulse", "leased_bytes", 400),
 )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from perf.brokers import command
+from perf.brokers.measure import Load, Run
+from perf.brokers.rows import Side
+from perf.compare.measure import WrongRunError
 from tests.perf.running import run_perf
+
+RUN = Run(1000, 1.0, 0.5, (0.25, 0.25), (), ())
 
 
 class CommandTests(SynchronousTestCase):
@@ -46,3 +54,39 @@ class CommandTests(SynchronousTestCase):
     def test_wrong_usage(self) -> None:
         """Status 2."""
         self.assertEqual(run_perf("compare", "brokers", "nonsense").status, 2)
+
+
+class FaultTests(SynchronousTestCase):
+    """What fails in a comparison."""
+
+    def run_with(self, outcomes: list[Run | WrongRunError]) -> tuple[int, str]:
+        """A row's two sides, with these measurements in turn: the status and the tables."""
+
+        def measured(side: Side, load: Load) -> Run:
+            outcome = outcomes.pop(0)
+            if isinstance(outcome, WrongRunError):
+                raise outcome
+            return outcome
+
+        self.patch(command, "measure", measured)
+        said, heard = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(heard):
+            status = command.main(["taken", "--servers", "quickpulse", "--rounds", "1"])
+        self.assertEqual(outcomes, [])
+        return status, said.getvalue()
+
+    def test_once_more(self) -> None:
+        """A measurement that fails is made once more."""
+        status, text = self.run_with([RUN, WrongRunError("lost\nlast words"), RUN])
+        self.assertEqual((status, text.count("| QuickPulse, ")), (0, 2))
+
+    def test_left_out(self) -> None:
+        """One that fails again is left out, said, and the status is 1; the others are told."""
+        status, text = self.run_with([RUN, WrongRunError("lost\nwords"), WrongRunError("lost\nlast words")])
+        self.assertEqual((status, text.count("| QuickPulse, ")), (1, 1))
+        self.assertIn("taken on QuickPulse, blocking is left out: last words.", text)
+
+    def test_nothing_left(self) -> None:
+        """Without any figures the status is 1."""
+        status, _ = self.run_with([WrongRunError("lost")] * 4)
+        self.assertEqual(status, 1)
