@@ -84,7 +84,9 @@ class LifecycleTestCase(SynchronousTestCase):
         self.first, self.second, self.http = (Listener(name, self.story) for name in ("first", "second", "http"))
         self.addCleanup(self.restore_signals, [(n, signal.getsignal(n)) for n in self.numbers])
 
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+
+    reload: Any = None
 
     @staticmethod
     def restore_signals(before: list[tuple[int, Any]]) -> None:
@@ -109,6 +111,7 @@ class LifecycleTestCase(SynchronousTestCase):
             lambda: self.story.append("report"),
             Notes(self.story, watchdog_seconds),
             lambda: self.story.append("announce"),
+            reload=self.reload,
             is_process=is_process,
         )
         made.startService()
@@ -295,6 +298,18 @@ class SignalTests(LifecycleTestCase):
         before = [signal.getsignal(number) for number in self.numbers]
         self.up(is_process=False)
         self.assertEqual([signal.getsignal(number) for number in self.numbers], before)
+
+    def test_reload(self) -> None:
+        """SIGHUP is ours where there is something to read again, in the reactor's thread; else it is as it was."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.up()
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+        self.setUp()
+        self.reload = lambda: self.story.append("reload")
+        self.up()
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual(self.story.count("reload"), 2)
 
     def test_log_rotation(self) -> None:
         """SIGUSR1 would end a process without a log file: ignored. twistd's own handler for a log file stays."""

@@ -87,7 +87,7 @@ class Api(Resource):
 
     @cached_property
     def _openapi(self) -> bytes:
-        return document()
+        return document(wants_token=self._tokens is not None)
 
     def _serve(self, request: Any) -> None:
         allow_page(request)

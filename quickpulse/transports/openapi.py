@@ -23,6 +23,8 @@ RAW_TYPE = "application/octet-stream"
 TEXTS = "texts"
 """The parameter by which a client asks for texts in place of base64."""
 
+_TOKEN = "token"
+
 _REF = "#/components/schemas/"
 
 _QUEUE = {
@@ -49,8 +51,11 @@ _SCALARS: dict[str, dict[str, Any]] = {
 }
 
 
-def document() -> bytes:
-    """The document, as JSON."""
+def document(*, wants_token: bool = False) -> bytes:
+    """The document, as JSON.
+
+    :param wants_token: every request must have a bearer token.
+    """
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for row in ROWS:
@@ -58,15 +63,21 @@ def document() -> bytes:
             method, path = row.http
             paths.setdefault(path, {})[method.lower()] = _operation(row, schemas)
     paths[RAW_PATH] = {"post": _raw_operation(schemas)}
+    components: dict[str, Any] = {
+        "schemas": schemas,
+        "responses": {"Error": _response("An error.", _error_schema(schemas))},
+    }
+    security: list[Any] = []
+    if wants_token:
+        components["securitySchemes"] = {_TOKEN: {"type": "http", "scheme": "bearer"}}
+        security.append({_TOKEN: []})
     return json.dumps(
         {
             "openapi": "3.1.0",
             "info": {"title": "QuickPulse", "version": __version__, "summary": "Named queues with leases, over HTTP."},
             "paths": paths,
-            "components": {
-                "schemas": schemas,
-                "responses": {"Error": _response("An error.", _error_schema(schemas))},
-            },
+            "components": components,
+            "security": security,
         }
     ).encode()
 

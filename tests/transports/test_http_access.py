@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -10,7 +11,8 @@ from twisted.web.http_headers import Headers
 
 from quickpulse.errors import PermissionDenied
 from quickpulse.transports.http_access import Access, is_local, is_loopback, media_type
-from tests.transports.http_conversation import API, ELSEWHERE, HttpTestCase
+from quickpulse.transports.tokens import Tokens
+from tests.transports.http_conversation import API, ELSEWHERE, EVENTS, HttpTestCase
 
 HERE = IPv4Address("TCP", "192.0.2.1", 8080)
 
@@ -71,7 +73,16 @@ class AccessTests(SynchronousTestCase):
         """Others only where everybody may."""
         self.assertTrue(self.is_admitted(FakeRequest()))
         self.assertFalse(self.is_admitted(FakeRequest(ELSEWHERE)))
+        self.assertFalse(self.is_admitted(FakeRequest(ELSEWHERE), http_api="loopback"))
         self.assertTrue(self.is_admitted(FakeRequest(ELSEWHERE), http_api="on"))
+
+    def test_any_bytes(self) -> None:
+        """What is no UTF-8 in a header is as good as anything else that is none of ours."""
+        for name in ("Host", "Origin", "Content-Type"):
+            request = FakeRequest()
+            request.requestHeaders.setRawHeaders(name.encode(), [b"http://\xff\xfe"])
+            self.assertEqual(self.is_admitted(request), name == "Content-Type", name)
+            self.assertEqual(media_type(request), "http://\xff\xfe" if name == "Content-Type" else "")
 
     def test_hosts(self) -> None:
         """Loopback's names, the address that the connection came to, and those that are allowed."""
@@ -207,3 +218,74 @@ class PortTests(HttpTestCase):
         answer = self.ask("POST", "/queues/q/publish", {"batch": {"texts": ["a"]}}, {"Origin": page})
         self.assertEqual((answer.status, answer.headers["Access-Control-Allow-Origin"]), (200, page))
         self.assertEqual(answer.headers["Vary"], "Origin")
+
+
+class TokenTests(HttpTestCase):
+    """Where tokens are wanted."""
+
+    right = {"Authorization": "Bearer secret"}
+
+    def setUp(self) -> None:
+        """One is valid."""
+        super().setUp()
+        self.path = Path(self.mktemp())
+        self.path.write_text("secret")
+        self.tokens = Tokens(str(self.path))
+        self.make_site(tokens=self.tokens)
+
+    def test_from_elsewhere(self) -> None:
+        """Who has one may come from other machines, and call the server as they like; unless it is loopback only."""
+        headers = {"Host": "queue.example", **self.right}
+        for http_api, status in (("auto", 200), ("on", 200), ("loopback", 403)):
+            self.make_site(tokens=self.tokens, http_api=http_api)
+            client = self.client(ELSEWHERE)
+            client.ask("GET", f"{API}/queues", headers=headers)
+            self.assertEqual(client.answer().status, status, http_api)
+
+    def test_refused(self) -> None:
+        """401, with what HTTP wants of it, counted; nothing is done."""
+        for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic c2VjcmV0"}):
+            answer = self.ask("POST", "/queues/q/publish", {"batch": {"texts": ["a"]}}, headers)
+            self.assertEqual((answer.status, answer.reason), (401, "UNAUTHENTICATED"))
+            self.assertEqual(answer.headers["WWW-Authenticate"], 'Bearer realm="quickpulse"')
+        self.assertEqual(self.traffic.refused_total["unauthenticated"], 3)
+        self.assertEqual(self.ask("GET", "/queues", headers=self.right).json, {})
+
+    def test_pages(self) -> None:
+        """A token does not make a stranger's page ours; one that may asks first without, and sees why it is refused."""
+        stranger = {"Origin": "http://evil.example", **self.right}
+        self.assertEqual(self.ask("GET", "/queues", headers=stranger).status, 403)
+        self.make_site(tokens=self.tokens, allow_origin=("http://app.example",))
+        page = {"Origin": "http://app.example"}
+        preflight = self.ask("OPTIONS", "/queues", headers={**page, "Access-Control-Request-Headers": "authorization"})
+        self.assertEqual(preflight.status, 204)
+        self.assertIn("Authorization", preflight.headers["Access-Control-Allow-Headers"])
+        for headers, status in ((page, 401), ({**page, **self.right}, 200)):
+            answer = self.ask("GET", "/queues", headers=headers)
+            self.assertEqual(answer.status, status)
+            self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "http://app.example")
+
+    def test_a_long_body(self) -> None:
+        """It is not kept; and who goes on sending is told so, and cut off."""
+        client = self.client()
+        client.send(f"POST {API}/queues/q/messages HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for _ in range(17):
+            client.send(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+            self.assertEqual(self.site.bodies.held_bytes, 0)
+        answer = client.answer()
+        self.assertEqual((answer.status, answer.reason), (401, "UNAUTHENTICATED"))
+        self.assertEqual(answer.headers["WWW-Authenticate"], 'Bearer realm="quickpulse"')
+
+    def test_events_end(self) -> None:
+        """A subscription ends with its token, and what it had goes back if that was asked for."""
+        client = self.client()
+        path = f"{API}/queues/q/subscribe?credit_messages=9&release_on_disconnect=true"
+        client.ask("GET", path, headers={**EVENTS, **self.right})
+        self.publish(b"a")
+        client.read()
+        self.path.write_text("another")
+        self.tokens.reload()
+        self.assertIn(b"event: end", client.events())
+        self.right = {"Authorization": "Bearer another"}
+        info = self.ask("GET", "/queues/q", headers=self.right).json
+        self.assertEqual((info.get("ready"), info.get("leased"), info.get("waiters")), ("1", None, None))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.transports.openapi import OPENAPI_PATH, RAW_PATH, document
+from quickpulse.transports.tokens import Tokens
 from quickpulse.wire.v1.json_form import from_object
 from quickpulse.wire.v1.table import ROWS
 from tests.transports.http_conversation import API, HttpTestCase
@@ -34,6 +36,16 @@ class DocumentTests(HttpTestCase):
         answer = self.ask("GET", OPENAPI_PATH.removeprefix(API))
         self.assertEqual((answer.status, answer.json), (200, self.document))
         self.assertEqual(self.document["openapi"], "3.1.0")
+
+    def test_tokens(self) -> None:
+        """Where they are wanted, every request has one; without one the document can be had."""
+        self.assertEqual(self.document["security"], [])
+        path = self.mktemp()
+        Path(path).write_text("secret")
+        self.make_site(tokens=Tokens(path))
+        wanted = self.ask("GET", OPENAPI_PATH.removeprefix(API)).json
+        self.assertEqual(wanted["security"], [{"token": []}])
+        self.assertEqual(wanted["components"]["securitySchemes"], {"token": {"type": "http", "scheme": "bearer"}})
 
     def test_every_route(self) -> None:
         """Each row's, the raw body's, and no other."""
