@@ -27,7 +27,7 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page."""
-    pattern = r"^(?:<!-- run: (\w+) -->\n)?```(\w*)\n(.*?)^```$"
+    pattern = r"^(?:<!-- run: ([\w, ]+) -->\n)?```(\w*)\n(.*?)^```$"
     found = re.finditer(pattern, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [Block(match[2], match[3], match[1]) for match in found]
 

@@ -14,7 +14,7 @@ from quickpulse.banner import BANNER, TAGLINE
 from quickpulse.metrics.traffic import REFUSALS, TRANSPORTS
 from quickpulse.settings import OPTIONS
 from tests.docs.pages import README, ROOT, blocks, plain, prose, table
-from tests.docs.running import expected_output, run_python, running_server
+from tests.docs.running import running_server
 
 COMMANDS = """\
 python -m pip install . && twistd --pidfile= -n quickpulse --mode ws
@@ -89,43 +89,8 @@ class TableTests(TestCase):
                     self.assertRegex(source, rf"(?m)^(class )?{plain(name)}\b")
 
 
-class SnippetTests(TestCase):
-    """What can be pasted works."""
-
-    def test_python_compiles(self) -> None:
-        """Each Python block of each page is Python."""
-        for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
-            for block in blocks(page):
-                if block.language == "python":
-                    compile(block.text, page.name, "exec")
-
-    def _run_snippets(self, mode: str, ports: dict[str, str]) -> None:
-        sources = [block.text for block in blocks(README) if block.run == mode]
-        self.assertNotEqual(sources, [])
-        for source in sources:
-            expected = expected_output(source)
-            self.assertNotEqual(expected, [])
-            self.assertEqual(run_python(source, ports).splitlines(), expected)
-
-    def _run_against_server(self, mode: str) -> None:
-        with running_server(mode) as ports:
-            self._run_snippets(mode, ports)
-
-    def test_library(self) -> None:
-        """The snippet that uses the queue as a library prints what it says."""
-        self._run_snippets("none", {})
-
-    def test_websocket(self) -> None:
-        """The WebSocket snippet prints what it says."""
-        self._run_against_server("ws")
-
-    def test_grpc(self) -> None:
-        """The gRPC snippet prints what it says."""
-        self._run_against_server("grpc")
-
-    def test_grpc_stream(self) -> None:
-        """The streaming snippet prints what it says."""
-        self._run_against_server("grpc_stream")
+class CommandTests(TestCase):
+    """What can be pasted into a terminal."""
 
     def test_flags_exist(self) -> None:
         """Each flag that a twistd command of a page uses is one of the server's."""
