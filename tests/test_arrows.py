@@ -67,6 +67,9 @@ ARROWS = {
     },
     # No server is needed for a client, nor Twisted, nor gRPC's library.
     "quickpulse.client": {"quickpulse.errors", "quickpulse.requests", "quickpulse.version", "quickpulse.wire"},
+    "quickpulse.client.threads": {"quickpulse.client", "quickpulse.errors", "quickpulse.requests", "uvloop"},
+    "quickpulse.client.tx": {"quickpulse.client", "quickpulse.requests", "twisted"},
+    "quickpulse.client.tx_runtime": {"quickpulse.client", "twisted"},
     # The assembly.
     "quickpulse.banner": set(),
     "quickpulse.systemd": set(),

@@ -210,7 +210,8 @@ class Session:
         call = Call(request, done, now + (self._options.timeout_seconds if seconds is None else seconds))
         if self._closed is not None:
             call.answer(self._closed)
-        elif self.is_ready and not self._waiting and self._has_room:
+            return call
+        if self.is_ready and not self._waiting and self._has_room:
             self._send(call)
         else:
             self._waiting.append(call)

@@ -177,12 +177,12 @@ class VerbTests(BlockingTestCase):
         self.queue.set_policy(Policy())
         with connect(self.url, options=Options(timeout_seconds=5)) as client:
             client.running.client.cut = lambda: None  # type: ignore[method-assign]
-            client.running.client.write_soon = lambda: None  # type: ignore[method-assign]
+            client.running.client.write = lambda: None  # type: ignore[method-assign]
             confirmation = client.queue(self.queue.name).publisher().publish(b"x")
             with self.assertRaises(Timeout):
                 confirmation.result(0.05)
-            del client.running.client.write_soon
-            client.running.loop.call_soon_threadsafe(client.running.client.write_soon)
+            del client.running.client.write
+            client.running.post(client.running.client.write_soon)
             confirmation.result(5)
 
 

@@ -1,0 +1,148 @@
+"""The blocking client's publisher and subscription: any thread may use them. What is behind them lives in the loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+from quickpulse.client.errors import Timeout
+from quickpulse.client.messages import Batch, Message
+from quickpulse.client.outbox import OutBatch
+from quickpulse.client.properties import properties_of
+from quickpulse.client.publishing import Publisher as LoopPublisher
+from quickpulse.client.subscription import Subscription as LoopSubscription
+from quickpulse.client.threads import Running
+from quickpulse.errors import QuickPulseError
+from quickpulse.requests import Action
+
+
+class Confirmation:
+    """A message on its way."""
+
+    __slots__ = ("_batch", "_index")
+
+    def __init__(self, batch: OutBatch, index: int) -> None:
+        self._batch = batch
+        self._index = index
+
+    def result(self, timeout_seconds: float | None = None) -> None:
+        """Wait until it was accepted.
+
+        :raises Timeout: it was not yet.
+        :raises QuickPulseError: it was not.
+        """
+        try:
+            reply = self._batch.future.result(timeout_seconds)
+        except FutureTimeout:
+            raise Timeout(f"no confirmation within {timeout_seconds} s") from None
+        if isinstance(reply, QuickPulseError):
+            raise reply
+        self._batch.require_accepted(self._index, reply)
+
+    def done(self) -> bool:
+        """Whether it is known."""
+        return bool(self._batch.future.done())
+
+
+class Publisher:
+    """Messages one by one, in batches behind the scenes. Leaving it flushes and reports. Made by `Queue.publisher`."""
+
+    def __init__(self, running: Running, queue: str, max_messages: int, max_bytes: int) -> None:
+        self._running = running
+
+        async def make() -> LoopPublisher:
+            return LoopPublisher(running.client, queue, max_messages, max_bytes, Future)
+
+        self._inner = running.wait(make())
+        self._outbox = self._inner.outbox
+
+    def publish(self, payload: bytes, **properties: Any) -> Confirmation:
+        """Put a message in; waits only while the buffer is full.
+
+        :param properties: as of `properties_of`.
+        :returns: what can be asked whether it was accepted.
+        """
+        self._running.require_usable()
+        self._inner.require_open()
+        if not self._outbox.has_room:
+            self._running.wait(self._inner.wait_for_room())
+        own = properties_of(**properties) if properties else None
+        batch, index, is_due = self._outbox.add(payload, own)
+        if is_due:
+            self._running.post(self._inner.pump)
+        return Confirmation(batch, index)
+
+    def flush(self) -> None:
+        """Wait until all is confirmed.
+
+        :raises PartialPublish: some were not accepted since the last flush.
+        """
+        self._running.wait(self._inner.flush())
+
+    def close(self) -> None:
+        """Flush, and take nothing more.
+
+        :raises PartialPublish: some were not accepted since the last flush.
+        """
+        self._running.wait(self._inner.close())
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_rest: object) -> None:
+        self.close()
+
+
+class Subscription:
+    """Messages as they come. Leaving it puts back what was not seen. Made by `Queue.subscribe`."""
+
+    def __init__(self, running: Running, queue: str, how: dict[str, Any]) -> None:
+        self._running = running
+
+        async def make() -> LoopSubscription:
+            inner = running.client.queue(queue).subscribe(**how)
+            inner.also_closing = self._put_back
+            inner.open()
+            return inner
+
+        self._lock = threading.Lock()
+        self._batch: Batch | None = None
+        self._at = 0
+        self._inner = running.wait(make())
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *_rest: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Message]:
+        return self
+
+    def __next__(self) -> Message:
+        with self._lock:
+            batch = self._batch
+            while batch is None or self._at >= len(batch.payloads):
+                self._batch = batch = self._running.wait(self._inner.next_batch())
+                self._at = 0
+                if batch is None:
+                    raise StopIteration
+            index = self._at
+            self._at = index + 1
+            return Message(batch.payloads[index], batch, index)
+
+    def close(self) -> None:
+        """Have nothing more pushed, and put back what was not seen."""
+        self._running.wait(self._inner.close())
+
+    def _put_back(self) -> None:
+        """What came and was not seen; in the client's thread."""
+        batch = self._batch
+        if self._lock.acquire(blocking=False):  # else its reader waits for more, and has seen all of it
+            if batch is not None and self._at < len(batch.payloads):
+                batch.settle(self._at, len(batch.payloads) - 1, Action.RELEASE, False, {})
+                self._at = len(batch.payloads)
+            self._lock.release()

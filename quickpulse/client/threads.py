@@ -1,0 +1,210 @@
+"""A loop in a thread of its own, the client that lives there, and how other threads ask it.
+
+A request goes there by one wake-up, and its reply comes back by one lock. What many threads ask together is written
+together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from quickpulse.client.aio import AsyncioRuntime
+from quickpulse.client.clients import Client
+from quickpulse.client.errors import ClientClosed, Timeout
+from quickpulse.client.messages import Batch, Confirm
+from quickpulse.client.options import Address, Options
+from quickpulse.client.settling import Leased
+from quickpulse.errors import QuickPulseError
+from quickpulse.requests import Deliveries, Publish
+
+T = TypeVar("T")
+
+GRACE_SECONDS = 5.0
+"""Beyond the time of a request, which ends it: nobody waits for ever for a thread that is stuck."""
+
+
+class LoopClient(Client):
+    """Whose acks come from other threads. While a flush is due anyway, they need not wake the loop."""
+
+    wake: Callable[[Callable[[], Any]], Any]
+    """Has something called in the loop's thread."""
+
+    _is_flush_due = False
+
+    def settle_soon(self) -> None:
+        """By whichever thread says it."""
+        if not self._is_flush_due:
+            with suppress(RuntimeError):  # the loop has ended: so has what was leased
+                self.wake(self.plan_flush)
+
+    def handed_out(self, leased: Leased) -> Batch:
+        """Messages for the user, who may soon say what became of them."""
+        self.plan_flush()
+        return super().handed_out(leased)
+
+    def plan_flush(self) -> None:
+        """Within a few milliseconds, unless it is planned."""
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self.runtime.call_at(self.now() + self.options.flush_seconds, self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False  # before anything is read, so that what comes meanwhile plans again
+        self.flush()
+
+
+class Running:
+    """The thread and the client; made and stopped by any thread of one process.
+
+    :param confirm: what `confirm=True` does in the user's threads.
+    :raises QuickPulseError: why there is no connection.
+    """
+
+    def __init__(self, address: Address, options: Options, wait_seconds: float, confirm: Confirm) -> None:
+        self.process = os.getpid()
+        self._posted: deque[Callable[[], Any]] = deque()
+        self._is_awake = self._is_over = False
+        self.loop = new_loop()
+        self._thread = threading.Thread(target=self._run, name="quickpulse-client", daemon=True)
+        self._thread.start()
+        try:
+            self.client: LoopClient = self.wait(self._make(address, options, confirm))
+            self.wait(self.client.start(wait_seconds))
+        except BaseException:
+            self.stop()
+            raise
+
+    def ask(self, request: Any, seconds: float | None, leases: bool) -> Any:
+        """The reply, or what it leased; interrupting the wait gives it up.
+
+        :raises QuickPulseError: what the server says instead, or what happened on the way.
+        """
+        self.require_usable()
+        question = _Question(self.client, request, seconds, leases)
+        try:
+            self.post(question.ask)
+            patience = (self.client.options.timeout_seconds if seconds is None else seconds) + GRACE_SECONDS
+            if not question.answered.acquire(timeout=patience):
+                raise Timeout(f"no reply to {type(request).__name__} in time (the client's thread is stuck)")
+        except BaseException:
+            self.post(question.give_up)
+            raise
+        if isinstance(question.reply, QuickPulseError):
+            raise question.reply
+        return question.reply
+
+    def post(self, call: Callable[[], Any]) -> None:
+        """Have it called in the thread, soon; what it has to say is written at once."""
+        self._posted.append(call)
+        if self._is_over:
+            self._work()
+        elif not self._is_awake:
+            self._is_awake = True
+            with suppress(RuntimeError):  # the loop was closed: `stop` does what is left
+                self.loop.call_soon_threadsafe(self._work)
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result; interrupting the wait cancels it."""
+        try:
+            self.require_usable()
+            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        except BaseException as error:
+            coroutine.close()
+            if isinstance(error, RuntimeError):  # the loop was closed
+                raise ClientClosed from None
+            raise
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def require_usable(self) -> None:
+        """Raise ClientClosed if nothing here would ever be answered."""
+        if self.process != os.getpid():
+            raise ClientClosed("this was made before the process was forked; the client makes a new one")
+        if threading.current_thread() is self._thread:
+            raise ClientClosed("a client's own thread cannot wait for itself")
+
+    def stop(self) -> None:
+        """End the thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+        self._is_over = True
+        self._work()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def _work(self) -> None:
+        self._is_awake = False  # before anything is taken, so that what comes meanwhile wakes again
+        while True:
+            try:
+                call = self._posted.popleft()
+            except IndexError:
+                break
+            call()
+        if not self._is_over:
+            self.client.write()
+
+    async def _make(self, address: Address, options: Options, confirm: Confirm) -> LoopClient:
+        client = LoopClient(AsyncioRuntime(self.loop), address, options)
+        client.wake = self.loop.call_soon_threadsafe
+        client.confirming = confirm
+        return client
+
+
+class _Question:
+    """A request of one thread, and the reply to it."""
+
+    __slots__ = ("_call", "_client", "_leases", "_request", "_seconds", "answered", "reply")
+
+    def __init__(self, client: LoopClient, request: Any, seconds: float | None, leases: bool) -> None:
+        self._client = client
+        self._request = request
+        self._seconds = seconds
+        self._leases = leases
+        self._call: Any = None
+        self.reply: Any = None
+        self.answered = threading.Lock()
+        self.answered.acquire()
+
+    def ask(self) -> None:
+        """In the client's thread."""
+        client = self._client
+        if not isinstance(self._request, Publish):
+            client.flush()  # what was said before takes effect before
+        self._call = client.session.ask(self._request, self._answer, client.now(), self._seconds)
+
+    def give_up(self) -> None:
+        """Nobody waits any more; messages are put back. In the client's thread."""
+        reply = self.reply.deliveries if isinstance(self.reply, Leased) else self.reply
+        if isinstance(reply, Deliveries):
+            self._client.session.release(reply)
+        elif self._call is not None:
+            self._client.session.abandon(self._call)
+
+    def _answer(self, reply: Any) -> None:
+        if self._leases and isinstance(reply, Deliveries):
+            reply = self._client.session.lease(reply, self._client.now())
+            self._client.plan_flush()
+        self.reply = reply
+        self.answered.release()
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """One of uvloop, where that is installed, as its turns take less time; else one of asyncio."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
