@@ -59,7 +59,7 @@ def fault_of(error: BaseException | None, address: Address) -> QuickPulseError:
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailed(f"{address} is not to be trusted: {error.verify_message}")
-    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    reason = str(getattr(error, "reason", None)) if isinstance(error, ssl.SSLError) else ""
     if reason in _NO_TLS:
         return TlsFailed(f"{address} does not speak TLS ({reason})")
     if reason in _NO_COMMON or ("ALERT" in reason and reason not in _CAN_HEAL):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolNegotiationFactory
+from zope.interface import implementer
 
 from quickpulse.transports.keepalive import PING_SECONDS, PING_TIMEOUT_SECONDS
 from quickpulse.transports.open_connections import OpenConnections
@@ -30,6 +32,7 @@ class _Timer:
         self.call_later = reactor.callLater
 
 
+@implementer(IProtocolNegotiationFactory)
 class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
     """Makes the connections, holds what they share, and knows which are open.
 
@@ -82,6 +85,10 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
             webStatus=False,  # a plain GET gets 426
             serveFlashSocketPolicy=False,
         )
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS clients are told in its handshake. Browsers ask, and without this Twisted ends what they ask."""
+        return [b"http/1.1"]
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IProtocolNegotiationFactory
+from zope.interface.verify import verifyObject
+
 from tests.transports.conversation import OK, LateQueue, WsTestCase, client_frame, close_frame, close_of, server_frames
 
 
@@ -64,3 +67,13 @@ class DrainTests(WsTestCase):
         it.say(it.handshake()[:30])
         it.factory.drain(8)
         self.assertTrue(it.written().startswith(b"HTTP/1.1 503"))
+
+
+class TlsTests(WsTestCase):
+    """What a TLS handshake is told of this port."""
+
+    def test_alpn(self) -> None:
+        """It speaks HTTP/1.1, which browsers ask for by name."""
+        factory = self.talk().factory
+        verifyObject(IProtocolNegotiationFactory, factory)
+        self.assertEqual(factory.acceptableProtocols(), [b"http/1.1"])
