@@ -122,7 +122,7 @@ class GrpcConnection(Protocol):
 
     def pauseProducing(self) -> None:
         """The buffer to the peer is above high water: read no more."""
-        self._serving.is_peer_slow = True
+        self._serving.peer_waits()
         self.pause()
 
     def resumeProducing(self) -> None:

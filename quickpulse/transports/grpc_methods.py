@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from quickpulse.requests import Reader
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.http2.answers import Answer
@@ -47,8 +48,18 @@ class CallContext(Protocol):
     call: Call
     """The request's fields, with the caller's metadata."""
 
+    peer: Reader
+    """Who reads the replies of this connection."""
+
     def seconds_left(self) -> float | None:
         """Until the caller's deadline; None where it has none."""
+
+
+class UnaryContext(CallContext, Protocol):
+    """That of a unary call."""
+
+    handed_out: int
+    """How many messages in the answer were taken out of a queue; the handler says so before it gives the answer."""
 
 
 class UnaryMethod:
@@ -57,11 +68,23 @@ class UnaryMethod:
     :param handle: `(message, context) -> message`, or a Deferred of it, which is cancelled when the caller goes away.
         An `RpcError`, raised or in the Deferred, is the call's status.
     :param max_bytes: of a message; None: as of a v0 payload.
+    :param hands_out: its answers may be long, as those with messages are: none is asked for while the peer does
+        not read what it has.
+    :param word_fault: what the call ends with, from what is wrong with the request's message.
     """
 
-    def __init__(self, handle: Callable[[bytes, CallContext], Any], max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        handle: Callable[[bytes, UnaryContext], Any],
+        max_bytes: int | None = None,
+        *,
+        hands_out: bool = False,
+        word_fault: Callable[[RpcError], RpcError] | None = None,
+    ) -> None:
         self.handle = handle
         self.max_bytes = max_bytes
+        self.hands_out = hands_out
+        self.word_fault = word_fault
 
 
 class StreamCall(CallContext, Protocol):
@@ -78,6 +101,9 @@ class StreamCall(CallContext, Protocol):
 
         :param handed_out: as in `send`.
         """
+
+    def put_back(self, messages: list[Any]) -> None:
+        """These were given to the handler and are not served: give them again when there is room for answers."""
 
     def close(self, error: RpcError | None = None) -> None:
         """End the call; without an error with OK."""
@@ -114,6 +140,7 @@ class StreamMethod:
     :param parse_bodies: the same for DATA frames that may each be one framed message, with None for one that is not.
         Not needed; a short cut for short messages.
     :param max_bytes: of a message; None: as of a v0 payload.
+    :param word_fault: as in UnaryMethod.
     """
 
     def __init__(
@@ -122,8 +149,10 @@ class StreamMethod:
         parse: Callable[[list[bytes]], list[Any]] = list,
         parse_bodies: Callable[[list[bytes]], list[Any]] | None = None,
         max_bytes: int | None = None,
+        word_fault: Callable[[RpcError], RpcError] | None = None,
     ) -> None:
         self.max_bytes = max_bytes
+        self.word_fault = word_fault
         self.make_handler = make_handler
         self.parse = parse
         self.parse_bodies = parse_bodies

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from quickpulse.requests import Reader
 from quickpulse.transports.deliveries import UnderWay
 from quickpulse.transports.grpc_methods import BatchMethod, StreamHandler, StreamMethod, UnaryMethod, refusal_reason
 from quickpulse.wire.grpc.framing import NOT_ONE_MESSAGE, MessageReader, framed
@@ -43,6 +44,7 @@ class OpenCall:
         self.serving = serving
         self.stream = stream
         self.call = call
+        self.peer: Reader = serving.peer
         most_bytes = getattr(call.method, "max_bytes", None) or serving.settings.max_message_bytes
         self.reader = MessageReader(most_bytes, call.is_compressed)
         self.is_over = False
@@ -85,7 +87,8 @@ class OpenCall:
     def refuse(self, error: RpcError) -> None:
         """End the call for its peer's fault."""
         self.serving.traffic.refused(refusal_reason(error))
-        self.fail(error)
+        word_fault = getattr(self.call.method, "word_fault", None)
+        self.fail(error if word_fault is None else word_fault(error))
 
     def take(self, messages: list[bytes]) -> None:
         """Complete messages came."""
@@ -166,7 +169,8 @@ class UnaryCall(OpenCall):
         self._messages: list[bytes] = []
         self._waiting: Deferred[Any] | None = None
         self.handed_out = 0
-        """Messages of the queue's in an answer that waits for the peer's window."""
+        """Messages of the queue's in an answer, as long as it is not all out: it waits for the peer's window."""
+        self._kept = b""
 
     def take(self, messages: list[bytes]) -> None:
         """The request; a second one is one too many."""
@@ -182,10 +186,26 @@ class UnaryCall(OpenCall):
             self.refuse(RpcError(Status.INTERNAL, NOT_ONE_MESSAGE))
             return
         message = self._messages.pop()
-        if isinstance(self.call.method, BatchMethod):
-            self.serving.serve_one(self, framed(message))
-        else:
-            self.serve(message)
+        self.serving.serve_one(self, framed(message) if isinstance(self.call.method, BatchMethod) else message)
+
+    def keep(self, body: bytes) -> None:
+        """The request is to be served later."""
+        self._kept = body
+        self.account()
+
+    def take_kept(self) -> bytes:
+        """Now it is later."""
+        body, self._kept = self._kept, b""
+        self.account()
+        return body
+
+    def over(self) -> None:
+        """Keep nothing."""
+        self._kept = b""
+        super().over()
+
+    def _buffered_bytes(self) -> int:
+        return self.reader.buffered_bytes + len(self._kept)
 
     def serve(self, message: bytes) -> None:
         """Ask the method's own handler."""
@@ -227,10 +247,15 @@ class UnaryCall(OpenCall):
 
     def _later(self, message: Any) -> None:
         self._waiting = None
-        if isinstance(message, bytes):
-            self.answer(framed(message))
-        else:
+        if not isinstance(message, bytes):
             self._failed(Failure(TypeError(f"a handler answers with bytes, not {type(message).__name__}")))
+            return
+        taken, self.handed_out = self.handed_out, 0
+        if self.is_unheard:
+            self.serving.traffic.undelivered(taken)
+        else:
+            self.answer(framed(message))
+            self.serving.answered(self, len(message), taken)
 
     def _failed_later(self, failure: Failure) -> None:
         self._waiting = None
@@ -298,6 +323,8 @@ class StreamingCall(OpenCall):
             self.go_on()
         elif not self.is_over:
             self._serve(messages)
+            if self._waiting:  # of which some were put back
+                self.go_on()
 
     def ended(self) -> None:
         """The peer has said all; what waits is served first."""
@@ -311,7 +338,6 @@ class StreamingCall(OpenCall):
             self.serving.traffic.undelivered(handed_out)
             return
         http2, stream = self.serving.http2, self.stream
-        self.serving.handed_out_bytes += len(framed)
         if not self._has_head:
             self._has_head = True
             http2.send_headers(stream, RESPONSE_HEAD)
@@ -320,14 +346,26 @@ class StreamingCall(OpenCall):
             self._unsent += handed_out
         elif handed_out:
             self.serving.handed.add_to(self.under_way, handed_out)
+        self.serving.gave(len(framed))
 
     def push(self, framed: bytes, handed_out: int = 0) -> None:
         """Send what no message asked for, and write it; the handler, a PushingHandler, hears when it is too much."""
         self.send(framed, handed_out)
         self.serving.flush()
-        if self._is_full and not self._is_pushing_held and not self.is_over:
+        if self._is_full:
+            self.hold()
+
+    def put_back(self, messages: list[Any]) -> None:
+        """Serve them when there is room for the answers."""
+        if not self.is_over:
+            self._waiting[:0] = messages
+            self._waiting_bytes += _size(messages)
+
+    def hold(self) -> None:
+        """The peer does not keep up: the handler, if it pushes, hears of it."""
+        if not self._is_pushing_held and not self.is_over and hasattr(self._handler, "hold"):
             self._is_pushing_held = True
-            self._handler.hold()  # type: ignore[attr-defined]
+            self._handler.hold()
 
     def over(self) -> None:
         """Keep nothing."""

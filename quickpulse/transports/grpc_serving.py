@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from quickpulse.transports.flow import HeldReader
 from quickpulse.transports.grpc_contract import DRAINING
-from quickpulse.transports.grpc_methods import BatchMethod, StreamMethod, Unimplemented, handed_out
+from quickpulse.transports.grpc_methods import BatchMethod, StreamMethod, UnaryMethod, Unimplemented, handed_out
 from quickpulse.transports.grpc_open_calls import (
     FIRST_SLICE,
     OpenCall,
@@ -43,6 +44,9 @@ _log = Logger()
 
 FLUSH_BYTES = 65_536
 """Answers of one read that gather before they are written."""
+
+UNWRITTEN_BYTES = 1_048_576
+"""Likewise where single answers may be long: they are written so that the transport can say that its peer is slow."""
 
 _ENVELOPE = Envelope(RESPONSE_HEAD, OK_TRAILERS)
 
@@ -89,6 +93,8 @@ class Serving:
         self.traffic = traffic
         self.settings = settings
         self.flush = link.flush
+        self.peer = HeldReader()
+        """Who reads the replies; held while too much waits for it."""
         self.is_peer_slow = False
         """The buffer to the peer is above high water."""
         self.handed_out_bytes = 0
@@ -102,10 +108,12 @@ class Serving:
         self._link = link
         self._now = 0.0
         self._is_lost = False
+        self._is_receiving = False
         self._waiting_for = 0  # Deferreds that hold the reading
+        self._gave_bytes = 0  # since answers were written because there were many
         self._unseen_from: int | None = None  # position of answers that a peer may not have seen when it wrote last
         self._backlog: deque[ev.Event] = deque()
-        self._postponed: deque[tuple[UnaryCall, bytes]] = deque()
+        self._postponed: deque[UnaryCall] = deque()
         self._slice = FIRST_SLICE
 
     # ---- events ----
@@ -113,12 +121,14 @@ class Serving:
     def receive(self, data: bytes, now: float) -> None:
         """Serve all that lies complete in a read."""
         self._now = now
+        self._is_receiving = True
         events = self.http2.receive(data, now)
         if self._waiting_for:
             self._backlog.extend(events)
         else:
             self._serve(events)
         self._unseen_from = None
+        self._is_receiving = False
 
     def lost(self) -> None:
         """The connection ended: forget all, and count what it took with it."""
@@ -152,7 +162,7 @@ class Serving:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for an answer."""
-        return not self._waiting_for and self.http2.is_quiet
+        return not (self._waiting_for or self._is_receiving) and self.http2.is_quiet
 
     def is_stalled(self, seconds: float) -> bool:
         """Whether the answer to a unary call has waited for its window for so long, and nothing of it went.
@@ -226,10 +236,10 @@ class Serving:
             self.handed.confirm_of(call.under_way, self._unseen_from)
         if call is not None:
             self.traffic.undelivered(call.lost())
+        self._serve_postponed()
 
     def _on_reset_after_end(self, event: ev.ResetAfterEnd) -> None:
-        if self.handed.was_answered(event.stream_id):
-            self.traffic.undelivered(1)
+        self.traffic.undelivered(self.handed.answered_with(event.stream_id))
 
     def _on_refused(self, event: ev.Refused) -> None:
         self.traffic.refused(event.reason)
@@ -380,11 +390,17 @@ class Serving:
             self.http2.answer_all(ids, only_trailers(error))
 
     def serve_one(self, call: UnaryCall, body: bytes) -> None:
-        """Serve a request of a batch method that has a stream of its own."""
-        method: BatchMethod = call.call.method
+        """Serve a request that has a stream of its own: framed where its method serves batches."""
+        method: BatchMethod | UnaryMethod = call.call.method
         if method.hands_out and (self._is_full or self._postponed):
-            self._postponed.append((call, body))
-            return
+            self._postponed.append(call)
+            call.keep(body)
+        elif isinstance(method, UnaryMethod):
+            call.serve(body)
+        else:
+            self._serve_single(method, call, body)
+
+    def _serve_single(self, method: BatchMethod, call: UnaryCall, body: bytes) -> None:
         request = method.parse([body], call.call)[0]
         if isinstance(request, RpcError):
             call.fail(request)
@@ -416,6 +432,26 @@ class Serving:
                 call.handed_out = 1
             else:
                 self.handed.add(1)
+
+    def answered(self, call: UnaryCall, size_bytes: int, messages: int) -> None:
+        """A handler has answered; so many messages in it are in no queue any more."""
+        if messages:
+            self.handed.answered((call.stream.id,) * messages)
+            if call.stream.pending:
+                call.handed_out = messages
+            else:
+                self.handed.add(messages)
+        self.gave(size_bytes)
+        if self.http2.is_blocked and not self.peer.is_held and self._is_full:
+            self.peer.hold()
+
+    def gave(self, size_bytes: int) -> None:
+        """So many bytes of answers were given to HTTP/2."""
+        self.handed_out_bytes += size_bytes
+        self._gave_bytes += size_bytes
+        if self._gave_bytes > UNWRITTEN_BYTES:
+            self._gave_bytes = 0
+            self.flush()
 
     # ---- calls that are not over in one read ----
 
@@ -471,17 +507,28 @@ class Serving:
             stream = self.http2.adopt(stream_id)
             seconds = read_timeout(event.volatiles[at]) if event.volatiles else None
             stream.context = waiting = UnaryCall(self, stream, call, seconds)
-            self._postponed.append((waiting, body))
+            waiting.keep(body)
+            self._postponed.append(waiting)
+
+    def peer_waits(self) -> None:
+        """The buffer to the peer is above high water: take out nothing more for it."""
+        self.is_peer_slow = True
+        self.peer.hold()
+        for stream in self.http2.streams.values():
+            if isinstance(stream.context, StreamingCall):
+                stream.context.hold()
 
     def _serve_postponed(self) -> None:
         postponed = self._postponed
         while postponed and not self._is_full and not self._waiting_for:
-            call, body = postponed.popleft()
+            call = postponed.popleft()
             if not call.is_over:
                 rest, self._postponed = postponed, deque()  # it is its turn
-                self.serve_one(call, body)
+                self.serve_one(call, call.take_kept())
                 self._postponed = rest
                 self.flush()
+        if self.peer.is_held and not self._is_full:
+            self.peer.release()
 
     def hold_until(self, result: Deferred[Any]) -> None:
         """Read no further until the Deferred fires."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from quickpulse.errors import Unauthenticated
-from quickpulse.transports.grpc_methods import CallContext, StreamCall, StreamMethod, Table, UnaryMethod
-from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, rpc_error, serve
+from quickpulse.requests import ListQueues, Peek, Pull
+from quickpulse.transports.grpc_methods import StreamCall, StreamMethod, Table, UnaryContext, UnaryMethod
+from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, request_fault, rpc_error, serve
 from quickpulse.wire.grpc.framing import framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import RpcError, only_trailers
@@ -19,6 +20,10 @@ from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
 if TYPE_CHECKING:
     from quickpulse.transports.tokens import Tokens
+
+
+LONG_REPLIES = (Pull, Peek, ListQueues)
+"""Requests whose replies may be as long as a frame; those of all others are short."""
 
 
 def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) -> Table:
@@ -36,7 +41,9 @@ def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) ->
         return handler
 
     table: Table = {row.grpc_path.encode(): _unary(row, broker, max_batch_bytes) for row in ROWS if row.rpc}
-    table[CONNECT_PATH.encode()] = StreamMethod(connect, max_bytes=max_batch_bytes)
+    table[CONNECT_PATH.encode()] = StreamMethod(
+        connect, max_bytes=max_batch_bytes, word_fault=request_fault(max_batch_bytes)
+    )
     return table
 
 
@@ -56,10 +63,11 @@ def _headers(call: Call) -> list[bytes]:
 def _unary(row: Row, broker: Any, max_batch_bytes: int) -> UnaryMethod:
     ask = getattr(broker, row.name)
 
-    def handle(message: bytes, _context: CallContext) -> bytes | Deferred[bytes]:
-        return serve(row, ask, message, max_batch_bytes)
+    def handle(message: bytes, context: UnaryContext) -> bytes | Deferred[bytes]:
+        return serve(row, ask, message, max_batch_bytes, context)
 
-    return UnaryMethod(handle, max_batch_bytes)
+    word_fault = request_fault(max_batch_bytes)
+    return UnaryMethod(handle, max_batch_bytes, hands_out=row.kind in LONG_REPLIES, word_fault=word_fault)
 
 
 class _FrameCall:
@@ -81,6 +89,10 @@ class _FrameCall:
     def send(self, frames: list[bytes], taken: int) -> None:
         """Answers."""
         self._call.send(b"".join(map(framed, frames)), taken)
+
+    def put_back(self, frames: list[bytes]) -> None:
+        """For later."""
+        self._call.put_back(frames)
 
     def push(self, frames: list[bytes], taken: int) -> None:
         """What comes by itself."""

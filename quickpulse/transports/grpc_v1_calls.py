@@ -165,6 +165,10 @@ class ConnectCall:
 
     push = send
 
+    def put_back(self, frames: list[bytes]) -> None:
+        """It gets one at a time, and serves it."""
+        raise AssertionError("one frame is always served")
+
     def close(self, error: RpcError | None = None) -> None:
         """End the call when all is written."""
         if not self._is_closed:

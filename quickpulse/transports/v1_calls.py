@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from quickpulse.errors import QuickPulseError, RequestTooLarge
-from quickpulse.transports.v1_session import Session, as_error, taken_in
-from quickpulse.wire.grpc.status import RpcError
+from quickpulse.errors import MalformedRequest, QuickPulseError, RequestTooLarge
+from quickpulse.requests import Pull, Reader
+from quickpulse.transports.v1_frames import FrameSession
+from quickpulse.transports.v1_session import as_error, taken_in
+from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.v1.errors import retry_after_ms, row_of
-from quickpulse.wire.v1.frames import BINARY, read_request, write_reply
+from quickpulse.wire.v1.frames import BINARY
 from quickpulse.wire.v1.table import Row
 
 AUTHORIZATION = b"authorization"
@@ -30,19 +33,53 @@ def rpc_error(error: QuickPulseError) -> RpcError:
     return RpcError(row_of(error).status, str(error), fields)
 
 
-def serve(row: Row, ask: Callable[[Any], Any], message: bytes, max_batch_bytes: int) -> bytes | Deferred[bytes]:
+def request_fault(max_batch_bytes: int) -> Callable[[RpcError], RpcError]:
+    """What a call ends with whose message is too long, or none: an error of v1 in the place of gRPC's."""
+
+    def word_fault(error: RpcError) -> RpcError:
+        if error.status is Status.RESOURCE_EXHAUSTED:
+            return rpc_error(RequestTooLarge(f"request is over the limit of {max_batch_bytes} bytes"))
+        return rpc_error(MalformedRequest(error.message))
+
+    return word_fault
+
+
+class Caller(Protocol):
+    """What a reply is for."""
+
+    peer: Reader
+    """Who reads it."""
+
+    handed_out: int
+    """Is told how many messages in it are in no queue any more."""
+
+
+def serve(
+    row: Row, ask: Callable[[Any], Any], message: bytes, max_batch_bytes: int, caller: Caller | None = None
+) -> bytes | Deferred[bytes]:
     """One RPC: the reply to a request, now or later. Cancelling the Deferred tells the broker that nobody waits.
 
     :param ask: the broker's method of this row.
     :param max_batch_bytes: of a request. A server's own limit may be higher.
+    :param caller: where that is known.
     :raises RpcError: what the call ends with; as the Deferred's failure too.
     """
     assert row.reply is not None  # as every row with an RPC has one
-    serialize = row.reply.form.serialize
+    write = row.reply.form.serialize
+
+    def serialize(reply: Any) -> bytes:
+        written = write(reply)
+        if caller is not None:
+            caller.handed_out = taken_in(reply)
+        return written
+
     try:
         if len(message) > max_batch_bytes:
             raise RequestTooLarge(f"request of {len(message)} bytes is over the limit of {max_batch_bytes}")
-        reply = ask(row.request.parse(message))
+        request = row.request.parse(message)
+        if caller is not None and type(request) is Pull and request.wait_ms:
+            request = replace(request, reader=caller.peer)
+        reply = ask(request)
         if not isinstance(reply, Deferred):
             return serialize(reply)
     except Exception:
@@ -69,6 +106,9 @@ class FrameCall(Protocol):
     def push(self, frames: list[bytes], taken: int) -> None:
         """Send what comes by itself; `hold` says when it is too much."""
 
+    def put_back(self, frames: list[bytes]) -> None:
+        """These were given to `messages` and are not served: give them again when the client reads."""
+
     def close(self, error: RpcError | None = None) -> None:
         """End the call when all is sent; without an error with OK."""
 
@@ -83,29 +123,19 @@ class Connect:
 
     def __init__(self, call: FrameCall, broker: Any, max_batch_bytes: int) -> None:
         self._call = call
-        self._max_bytes = max_batch_bytes
-        self._session = Session(broker, self._send)
-        self._gathered: list[bytes] | None = None  # replies to the frames of a read
-        self._taken = 0  # messages in them that are gone from the queue
+        self._session = FrameSession(broker, BINARY, max_batch_bytes, call.send, self._push)
         self._has_ended = False
 
     def messages(self, messages: list[bytes]) -> None:
-        """Frames: what can be answered now is answered together."""
-        self._gathered = []
-        fault: QuickPulseError | None = None
-        for message in messages:
-            request_id, request = read_request(message, BINARY, self._max_bytes)
-            if isinstance(request, QuickPulseError) and row_of(request).close_code is not None:
-                fault = request
-                break
-            self._session.request(request_id, request)
-        gathered, self._gathered = self._gathered, None
-        taken, self._taken = self._taken, 0
-        if gathered:
-            self._call.send(gathered, taken)
-        if fault is not None:
+        """Frames: what can be answered now is answered together, as far as the client reads it."""
+        try:
+            rest = self._session.serve(messages)
+        except QuickPulseError as fault:
             self._session.lost()
             self._call.close(rpc_error(fault))
+            return
+        if rest:
+            self._call.put_back(rest)
 
     def ended(self) -> None:
         """The client asks nothing more: what is open is answered, nothing is pushed."""
@@ -130,17 +160,11 @@ class Connect:
         """It reads."""
         self._session.release()
 
-    def _send(self, request_id: int, reply: Any) -> None:
-        frame = write_reply(request_id, reply, BINARY)
-        taken = taken_in(reply)
-        if self._gathered is not None:
-            self._gathered.append(frame)
-            self._taken += taken
-        else:
-            self._call.push([frame], taken)
-            self._close_if_done()
+    def _push(self, frame: bytes, taken: int) -> None:
+        self._call.push([frame], taken)
+        self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if self._has_ended and self._session.is_quiet and self._gathered is None:
+        if self._has_ended and self._session.is_quiet and not self._session.is_serving:
             self._session.lost()
             self._call.close()

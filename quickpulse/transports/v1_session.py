@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,7 +16,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.errors import InvalidArgument, QueueUnavailable, QuickPulseError, TooManyRequests
-from quickpulse.requests import Credit, Deliveries, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
+from quickpulse.requests import Credit, Deliveries, Pull, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
+from quickpulse.transports.flow import HeldReader
 from quickpulse.wire.v1.table import BY_KIND
 
 _log = Logger()
@@ -53,6 +55,7 @@ class Session:
         self._subscriptions: dict[int, Any] = {}
         self._ended: deque[Any] = deque(maxlen=MOST_OPEN)  # may hold what goes back when the connection ends
         self._is_held = False
+        self._reader = HeldReader()
 
     def request(self, request_id: int, request: Any) -> None:
         """Serve a request, now or later; or answer the error that the codec has found in it."""
@@ -70,12 +73,18 @@ class Session:
             self._send(request_id, TooManyRequests(f"{MOST_OPEN} requests of this connection are open"))
         elif kind is Subscribe:
             self._subscribe(request_id, request)
+        elif kind is Pull and request.wait_ms:
+            self._ask(request_id, replace(request, reader=self._reader))
         else:
             self._ask(request_id, request)
 
     def hold(self) -> None:
-        """The peer does not read: push nothing more for now. What it asked for is still answered."""
+        """The peer does not read: push nothing more for now, and take nothing out for pulls that wait.
+
+        What can be answered at once still is: whoever feeds this session stops that.
+        """
         self._is_held = True
+        self._reader.hold()
         for subscription in self._subscriptions.values():
             subscription.hold()
 
@@ -84,6 +93,7 @@ class Session:
         self._is_held = False
         for subscription in list(self._subscriptions.values()):
             subscription.release()
+        self._reader.release()
 
     def unsubscribe_all(self) -> None:
         """Push nothing more; each subscription's end is told."""

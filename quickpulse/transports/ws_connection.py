@@ -310,6 +310,7 @@ class WsProtocol(ServingProtocol):
     def serve_later(self, requests: list[bytes]) -> None:
         """Keep the rest of a read until the peer reads, or at least until others had their turn."""
         self._requests = requests
+        self._asked -= len(requests)
         if self._gate.is_peer_slow:
             self._is_waiting = self._is_resting = True
         else:

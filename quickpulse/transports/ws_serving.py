@@ -226,9 +226,9 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         if self._v1 is not None:
             self._v1.lost()
 
-    def asked_one(self) -> None:
-        """Count a request of v1."""
-        self._asked += 1
+    def asked(self, requests: int) -> None:
+        """Count requests of v1."""
+        self._asked += requests
 
     def write_frames(self, frames: bytes, messages: int) -> None:
         """Write what v1 sends, with so many messages in it that are in no queue any more."""

@@ -53,9 +53,9 @@ class HandedOutTests(SynchronousTestCase):
         it = HandedOut(None)
         for number in range(RECENT_BATCHES + 1):
             it.answered((number,))
-        self.assertFalse(it.was_answered(0))
-        self.assertTrue(it.was_answered(1))
-        self.assertTrue(it.was_answered(RECENT_BATCHES))
+        self.assertEqual(it.answered_with(0), 0)
+        self.assertEqual(it.answered_with(1), 1)
+        self.assertEqual(it.answered_with(RECENT_BATCHES), 1)
 
 
 class AccountTests(SynchronousTestCase):

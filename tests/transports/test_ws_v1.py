@@ -37,7 +37,7 @@ from quickpulse.requests import (
     Unsubscribe,
 )
 from quickpulse.settings import Settings
-from quickpulse.transports import ws_v1
+from quickpulse.transports import v1_frames
 from quickpulse.transports.v1_session import MOST_OPEN
 from quickpulse.transports.websocket import WsFactory
 from quickpulse.wire.v1.frames import NO_REQUEST, Encoding, read_reply, write_request
@@ -237,7 +237,7 @@ class RequestTests(V1TestCase):
         for requests in ([ListQueues()] * 600, [Pull(("q",), 20, delivery=Delivery.TAKEN)] * 10):
             it = self.connect()
             data = b"".join(self.frame(at, each) for at, each in enumerate(requests, 1))
-            self.patch(ws_v1, "GATHERED_BYTES", 20_000)
+            self.patch(v1_frames, "GATHERED_BYTES", 20_000)
             it.transport.clear()
             it.protocol.dataReceived(data + self.frame(1000, ListQueues()) + close_frame())
             first = self.replies(it.written())
@@ -475,7 +475,7 @@ class SlowReaderTests(V1TestCase):
 
     def test_requests_are_served_as_replies_are_read(self) -> None:
         """Of one read too: a peer cannot have more than about one reply more than it has room for."""
-        self.patch(ws_v1, "GATHERED_BYTES", 1000)
+        self.patch(v1_frames, "GATHERED_BYTES", 1000)
         self.put(*[b"x" * 900] * 20)
         it = self.connect()
         write = it.transport.write
