@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from quickpulse.errors import InvalidArgument
@@ -131,7 +131,7 @@ class Options:
     first_backoff_seconds: float = 0.1
     max_backoff_seconds: float = 5.0
     max_lease_seconds: float = 3600.0
-    token: str = ""
+    token: str = field(default="", repr=False)
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
