@@ -13,11 +13,12 @@ from twisted.logger import Logger
 from quickpulse.backends.loading import load, make_store
 from quickpulse.banner import show_banner
 from quickpulse.errors import ListenError, SettingsError
-from quickpulse.interfaces import IMetricsSource
+from quickpulse.interfaces import IMetricsSource, IQueueReadings
 from quickpulse.lifecycle import Lifecycle
 from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.loading import make_metrics
 from quickpulse.metrics.prometheus import TrafficCollector, make_registry
+from quickpulse.metrics.queues import QueueCollector
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.settings import Settings
 from quickpulse.systemd import Notifier
@@ -128,6 +129,8 @@ class QuickPulseService(MultiService):
         sources: list[Any] = [traffic]
         if IMetricsSource.providedBy(self.metrics):
             sources.insert(0, self.metrics)
+        if IQueueReadings.providedBy(self.broker):
+            sources.append(QueueCollector(self.broker.read_queues))
         site = HttpSite(
             reactor,
             self.traffic,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import connectionDone
@@ -25,8 +24,9 @@ from zope.interface import implementer
 from quickpulse.interfaces import ITransportService
 from quickpulse.settings import Settings
 from quickpulse.transports.bounds import Bounds, http_refusal
-from quickpulse.transports.http_access import Access, header_texts
+from quickpulse.transports.http_access import Access
 from quickpulse.transports.http_body import Bodies, BoundedRequest
+from quickpulse.transports.http_metrics import MetricsPage
 from quickpulse.transports.http_v1 import Api
 from quickpulse.transports.listening import ListeningService
 
@@ -81,7 +81,7 @@ class _Page(Resource):
 class _Root(Resource):
     """The paths of the port."""
 
-    def __init__(self, pages: dict[str, _Page], traffic: ITraffic) -> None:
+    def __init__(self, pages: dict[str, Resource], traffic: ITraffic) -> None:
         super().__init__()
         self._traffic = traffic
         for path, page in pages.items():
@@ -191,13 +191,12 @@ class HttpSite(Site):
         allow_host: tuple[str, ...] = (),
         tokens: Tokens | None = None,
     ) -> None:
-        self._registry = registry
         self._status = status
         self._unready = unready
         page = PAGE.read_bytes()
-        pages = {
+        pages: dict[str, Resource] = {
             "": _Page(lambda _: (http.OK, "text/html; charset=utf-8", page)),
-            "metrics": _Page(self._metrics),
+            "metrics": MetricsPage(reactor, registry),
             "livez": _Page(lambda _: (http.OK, TEXT, b"ok\n")),
             "readyz": _Page(self._readyz),
             "status.json": _Page(self._status_json),
@@ -211,10 +210,6 @@ class HttpSite(Site):
 
     def log(self, request: Any) -> None:
         """Scrapes and probes are no news."""
-
-    def _metrics(self, request: Request) -> tuple[int, str, bytes]:
-        encode, content_type = choose_encoder(", ".join(header_texts(request, b"Accept")))
-        return http.OK, content_type, encode(self._registry)
 
     def _readyz(self, _request: Request) -> tuple[int, str, bytes]:
         reasons = self._unready()

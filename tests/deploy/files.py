@@ -13,7 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import TestCase
 
 from quickpulse.metrics.prometheus import PrometheusMetrics, TrafficCollector, make_registry
+from quickpulse.metrics.queues import QueueCollector
 from quickpulse.metrics.traffic import Traffic
+from quickpulse.queues.broker import Broker
+from quickpulse.requests import Pull
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -46,16 +49,22 @@ def dashboard() -> dict[str, Any]:
 
 def exposed_names() -> set[str]:
     """Every sample name that a server shows on /metrics."""
-    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws", 1))
+    broker = Broker()
+    broker.pull(Pull(("jobs",)), 0)
+    queues = QueueCollector(lambda: broker.read_queues({}, 0))
+    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws", 1), queues)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
 
 
-def run_tool(test: TestCase, *command: str) -> str:
-    """Everything that a tool printed, once it ended well; the test is skipped where there is no such tool."""
+def run_tool(test: TestCase, *command: str, text: str | None = None) -> str:
+    """Everything that a tool printed, once it ended well; the test is skipped where there is no such tool.
+
+    :param text: what it reads.
+    """
     if shutil.which(command[0]) is None:
         test.skipTest(f"{command[0]} is not installed")
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
+    ended = subprocess.run(command, input=text, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
     output = ended.stdout + ended.stderr
     test.assertEqual(ended.returncode, 0, output)
     return output

@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 import quickpulse.transports.http
 from quickpulse.interfaces import ITransportService
+from quickpulse.requests import Batch, Publish
 from quickpulse.transports.http import HttpServer
 from tests.serving import ServiceTestCase
 
@@ -79,6 +80,21 @@ class PagesTests(ServiceTestCase):
         )
         self.assertTrue(headers["Content-Type"].startswith("application/openmetrics-text"))
         self.assertTrue(body.endswith("# EOF\n"))
+
+    @inlineCallbacks
+    def test_metrics_of_the_queues(self):
+        """Each by its name, those of v0 among them; a page of many is as whole as any."""
+        service, address = self.serve()
+        service.queue.enqueue_many([b"a"] * 3)
+        for number in range(250):
+            service.broker.publish(Publish(f"queue-{number}", Batch([b"b", b"c"])))
+        for accept, end in (("text/plain", ""), ("application/openmetrics-text; version=1.0.0", "# EOF\n")):
+            _, headers, body = yield ask(address, "/metrics", headers={"Accept": accept})
+            self.assertEqual(int(headers["Content-Length"]), len(body.encode()))
+            self.assertTrue(body.endswith(end))
+            self.assertEqual(value(body, 'quickpulse_queue_ready{queue="default"}'), 3)
+            self.assertEqual(value(body, 'quickpulse_queue_published_total{queue="queue-198"}'), 2)
+            self.assertEqual(value(body, 'quickpulse_queue_published_total{queue="$other"}'), 102)
 
     @inlineCallbacks
     def test_metrics_without_a_source(self):
