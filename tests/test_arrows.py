@@ -69,7 +69,9 @@ ARROWS = {
     "quickpulse.client": {"quickpulse.errors", "quickpulse.requests", "quickpulse.version", "quickpulse.wire"},
     "quickpulse.client.threads": {"quickpulse.client", "quickpulse.errors", "quickpulse.requests", "uvloop"},
     "quickpulse.client.tx": {"quickpulse.client", "quickpulse.requests", "twisted"},
+    "quickpulse.client.tx_connection": {"quickpulse.client", "twisted"},
     "quickpulse.client.tx_runtime": {"quickpulse.client", "twisted"},
+    "quickpulse.client.tx_streams": {"quickpulse.client", "twisted"},
     # The assembly.
     "quickpulse.banner": set(),
     "quickpulse.systemd": set(),

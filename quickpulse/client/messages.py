@@ -213,10 +213,20 @@ class Message(_Verbs):
         _leave(self, kind)
 
 
+_interruptions: tuple[type[BaseException], ...] = ()
+
+
+def interrupted_by(kind: type[BaseException]) -> None:
+    """Know an exception, of a framework, that is no failure of whoever has a message."""
+    global _interruptions  # told once, by a module that is imported
+    if kind not in _interruptions:
+        _interruptions += (kind,)
+
+
 def _leave(messages: _Verbs, kind: type[BaseException] | None) -> None:
     if kind is None:
         messages.ack()
-    elif issubclass(kind, Exception):
+    elif issubclass(kind, Exception) and not issubclass(kind, _interruptions):
         messages.nack()
     else:  # it was interrupted, and did not fail
         messages.release()
