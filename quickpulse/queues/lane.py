@@ -129,7 +129,8 @@ class Lane:
     @property
     def oldest_at(self) -> int:
         """When the first message was accepted."""
-        self._pass_marks(self.head)
+        if len(self._moments) > 1:
+            self._pass_marks(self.head)
         return self._moments[self._passed]
 
     def _stretch(self, first: int, stop: int) -> tuple[int, array[int]]:

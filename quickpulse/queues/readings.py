@@ -38,6 +38,7 @@ REASONS = tuple(each.code for each in (BatchRejected, InvalidArgument, MessageTo
 
 _ADDED = {name: attrgetter(name) for name in Counts.__slots__ if name != "rejected"}
 _PREFIX = "rejected:"
+_NONE_REJECTED = {_PREFIX + code: 0 for code in REASONS}
 
 
 class Place:
@@ -135,9 +136,11 @@ def _reading(
     name: str, queues: Sequence[NamedQueue], before: Counter[str], dead_letters: int, waiters: int, now_ms: int
 ) -> QueueReading:
     """Of these queues together."""
-    totals = dict.fromkeys(map(_PREFIX.__add__, REASONS), 0) | _counted(queues)
+    counted = queues[0].counts.as_dict(queues[0].published) if len(queues) == 1 else _counted(queues)
+    totals = _NONE_REJECTED | counted
     for key, count in before.items():
         totals[key] = totals.get(key, 0) + count
+    rejected = {key.removeprefix(_PREFIX): totals.pop(key) for key in list(totals) if key.startswith(_PREFIX)}
     leased = sum(queue.leased for queue in queues)
     return QueueReading(
         name=name,
@@ -149,15 +152,15 @@ def _reading(
         size_bytes=sum(queue.size_bytes for queue in queues),
         oldest_ms=max(now_ms - _oldest_at(queues, now_ms), 0),
         waiters=waiters,
-        counts={key: count for key, count in totals.items() if not key.startswith(_PREFIX)},
-        rejected={key.removeprefix(_PREFIX): count for key, count in totals.items() if key.startswith(_PREFIX)},
+        counts=totals,
+        rejected=rejected,
     )
 
 
 def _oldest_at(queues: Iterable[NamedQueue], now_ms: int) -> int:
     """When the oldest ready message of all was accepted; `now_ms` where there is none."""
-    moments = [queue.ready.oldest_at for queue in queues if queue.lane.payloads or queue.ready.in_runs]
-    return min((moment for moment in moments if moment is not None), default=now_ms)
+    moments = [queue.ready.oldest_at for queue in queues]
+    return min([moment for moment in moments if moment is not None], default=now_ms)
 
 
 def _counted(queues: Sequence[NamedQueue]) -> dict[str, int]:

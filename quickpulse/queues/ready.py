@@ -133,6 +133,8 @@ class Ready:
     @property
     def oldest_at(self) -> int | None:
         """When the oldest was accepted: of the first of each priority, the earliest."""
+        if not self.in_runs:
+            return self.lane.oldest_at if self.lane.payloads else None
         moments = [self.lane.oldest_at] if self.lane.payloads else []
         for priority in self.priorities:
             heap = self._head(priority)

@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from quickpulse.transports.http_access import header_texts
 
-TURN_SAMPLES = 400
+TURN_SAMPLES = 200
 """Written in a turn, at 5 microseconds each; a family is not divided."""
 
 
