@@ -160,7 +160,7 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._connection.transport = None
-        reason = self._session.fault or fault_of(exc, self._connection.address)
+        reason = self._session.fault or fault_of(exc, self._connection.address, is_mute=self._link.is_mute)
         self._session.lost(reason, self._now())
         if not self.ended.done():
             self.ended.set_result(reason)

@@ -52,10 +52,11 @@ def ssl_context(address: Address, options: Options) -> ssl.SSLContext | None:
     return context
 
 
-def fault_of(error: BaseException | None, address: Address) -> QuickPulseError:
+def fault_of(error: BaseException | None, address: Address, *, is_mute: bool = False) -> QuickPulseError:
     """Why there is no connection, from what was raised: TlsFailed where the next one would not be better.
 
     :param error: None: the server has closed it.
+    :param is_mute: the server had accepted it, and has not said a word.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailed(f"{address} is not to be trusted: {error.verify_message}")
@@ -64,6 +65,9 @@ def fault_of(error: BaseException | None, address: Address) -> QuickPulseError:
         return TlsFailed(f"{address} does not speak TLS ({reason})")
     if reason in _NO_COMMON or ("ALERT" in reason and reason not in _CAN_HEAL):
         return TlsFailed(f"{address} refuses this client's TLS ({reason})")
+    if is_mute and not address.is_tls:
+        tls = "quickpulse+wss" if address.is_websocket else "quickpulses"
+        return ConnectionLost(f"the server closed the connection and said nothing; does it want TLS ({tls}://)?")
     if error is None:
         return ConnectionLost("the connection ended: the server closed it")
     return ConnectionLost(f"no connection to {address}: {str(error) or 'timeout'}")

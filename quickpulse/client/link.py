@@ -23,6 +23,11 @@ class Link:
         """Of a frame, once the server has said it."""
         self._first = b""  # byte that came
 
+    @property
+    def is_mute(self) -> bool:
+        """Whether the server has not said a word."""
+        return not self._first
+
     def _written(self, request_id: int, request: Any) -> bytes:
         """The frame of a request.
 

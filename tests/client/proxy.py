@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from contextlib import suppress
 
 READ_BYTES = 64 * 1024
@@ -19,12 +20,14 @@ def free_port() -> int:
 class Proxy:
     """Forwards to a port of loopback.
 
+    :param tls: on the client's side.
     :ivar connections: that were accepted so far.
     :ivar swallows_replies: nothing that the server says arrives.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self._target = target
+        self._tls = tls
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
@@ -32,7 +35,7 @@ class Proxy:
 
     async def start(self) -> int:
         """Listen; the port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return int(self._server.sockets[0].getsockname()[1])
 
     def cut(self) -> None:
