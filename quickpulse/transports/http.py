@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -24,6 +25,8 @@ from zope.interface import implementer
 from quickpulse.interfaces import ITransportService
 from quickpulse.settings import Settings
 from quickpulse.transports.bounds import Bounds, http_refusal
+from quickpulse.transports.deliveries import Deliveries
+from quickpulse.transports.flow import knows_arrivals
 from quickpulse.transports.http_access import Access
 from quickpulse.transports.http_body import Bodies, BoundedRequest
 from quickpulse.transports.http_metrics import MetricsPage
@@ -96,7 +99,7 @@ class _Root(Resource):
 
 
 class _CountedConnection(ProtocolWrapper):
-    """An HTTP connection whose bytes are counted."""
+    """An HTTP connection whose bytes are counted, and the messages in them that are in no queue any more."""
 
     factory: CountedFactory
 
@@ -106,6 +109,7 @@ class _CountedConnection(ProtocolWrapper):
     def makeConnection(self, transport: Any) -> None:
         """A connection was accepted."""
         self.factory.counts.opened()
+        self._deliveries = Deliveries(transport)
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -116,12 +120,21 @@ class _CountedConnection(ProtocolWrapper):
     def write(self, data: bytes) -> None:
         """Bytes go out."""
         self.factory.counts.sent_bytes += len(data)
+        self._deliveries.writes(len(data))
         super().write(data)
 
     def writeSequence(self, data: Any) -> None:
         """Likewise."""
-        self.factory.counts.sent_bytes += sum(map(len, data))
+        size_bytes = sum(map(len, data))
+        self.factory.counts.sent_bytes += size_bytes
+        self._deliveries.writes(size_bytes)
         super().writeSequence(data)
+
+    def hand_out(self, messages: int) -> None:
+        """So many messages are in what was written last, and are lost if it does not arrive."""
+        if messages:
+            self._deliveries.add(messages)
+            self._deliveries.writes(0)
 
     def pauseProducing(self) -> None:
         """Read no more for now. The peer's end would not be seen meanwhile, so one that is awaited is cut off."""
@@ -132,8 +145,13 @@ class _CountedConnection(ProtocolWrapper):
             transport.pauseProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection ended."""
+        """The connection ended: count what it took with it."""
         self.factory.counts.closed()
+        if knows_arrivals(self.transport):
+            self._deliveries.confirm_arrived()
+        elif reason.check(ConnectionDone):  # nobody says more than that the end was in order
+            self._deliveries.confirm_all()
+        self.factory.traffic.undelivered(self._deliveries.messages())
         super().connectionLost(reason)
 
 

@@ -16,6 +16,7 @@ from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Deliveries, Subscribe
 from quickpulse.transports.http_answers import begin_events
 from quickpulse.transports.keepalive import PING_SECONDS
+from quickpulse.transports.v1_session import taken_in
 from quickpulse.wire.v1.http_form import write_error
 
 EVENTS_TYPE = "text/event-stream"
@@ -90,6 +91,7 @@ class EventStream:
             return
         payloads = deliveries.batch.payloads
         self._request.write(b"data: %b\n\n" % self._serialize(deliveries))
+        self._request.transport.hand_out(taken_in(deliveries))
         self._messages_left -= len(payloads)
         self._bytes_left -= sum(map(len, payloads))
         if self._messages_left <= 0 or (self._asked.credit_bytes and self._bytes_left <= 0):

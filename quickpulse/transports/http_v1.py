@@ -167,8 +167,14 @@ class Api(Resource):
 
     def _answer(self, request: Any, reply: Any, write: Callable[[Any], bytes]) -> None:
         """Now or later. If the peer goes away before, nothing is taken out for it any more."""
+
+        def give(result: Any) -> None:
+            connection = request.transport
+            answer_json(request, write(result))
+            connection.hand_out(taken_in(result))
+
         if not isinstance(reply, Deferred):
-            answer_json(request, write(reply))
+            give(reply)
             return
         is_gone = False
 
@@ -181,7 +187,7 @@ class Api(Resource):
             if is_gone:  # a provider that could not be told so in time
                 self._traffic.undelivered(taken_in(result))
             else:
-                answer_json(request, write(result))
+                give(result)
 
         def fail(failure: Failure) -> None:
             if not is_gone:

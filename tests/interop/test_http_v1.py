@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.threads import deferToThread
 
 from quickpulse.requests import Batch, GetQueue, Publish
+from tests.interop import wire
 from tests.transports.http_port import PortTestCase
 
 JSON = {"Content-Type": "application/json"}
@@ -144,6 +145,44 @@ class PeerTests(PortTestCase):
         yield self.until(lambda: served)
         yield self.until(_Still(lambda: len(served)))
         self.assertLess(len(served), 10)
+
+    def taken(self, sock: socket.socket, size: int) -> None:
+        """Three messages of a queue are taken, at most once."""
+        self.broker.publish(Publish("q", Batch([bytes(size)] * 3)))
+        body = b'{"max_messages":3,"delivery":"TAKEN"}'
+        headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        sock.sendall(self.head("POST /api/v1/queues/q/pull", *headers) + body)
+
+    @inlineCallbacks
+    def test_taken_and_not_read(self):
+        """The peer is gone before its kernel has the answer: the messages are counted, wherever they were."""
+        for subscribed in (False, True):
+            sock = socket.socket()
+            self.addCleanup(sock.close)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect((self.host, int(self.port)))
+            before = self.server.factory.traffic.undelivered_total
+            if subscribed:
+                path = "/api/v1/queues/q/subscribe?credit_messages=3&delivery=TAKEN"
+                sock.sendall(self.head(f"GET {path}", "Accept: text/event-stream"))
+                yield self.until(self.waiters)
+                self.broker.publish(Publish("q", Batch([bytes(1_000_000)] * 3)))
+            else:
+                self.taken(sock, 1_000_000)
+            sent = self.server.factory.counts.sent_bytes
+            yield self.until(lambda sent=sent: self.server.factory.counts.sent_bytes > sent + 3_000_000)
+            wire.vanish(sock)
+            yield self.until(lambda before=before: self.server.factory.traffic.undelivered_total == before + 3)
+
+    @inlineCallbacks
+    def test_taken_and_read(self):
+        """All of it has arrived: nothing is counted."""
+        sock = self.open_socket()
+        self.taken(sock, 100)
+        self.assertIn(b"200 OK", (yield deferToThread(sock.recv, 1 << 20)))
+        sock.close()
+        yield self.until(lambda: not self.server.factory.protocols)
+        self.assertEqual(self.server.factory.traffic.undelivered_total, 0)
 
 
 class _Still:
