@@ -1,12 +1,14 @@
 """Every piece of Python on a page is run as it stands, and prints what it says.
 
 A comment above it says against what: `<!-- run: ws -->`, or another mode: a server with that mode. `ws, filled`: that,
-with three messages in the queue `jobs`. `none`: nothing. `pytest`, `trial`: a test. `provider`: a queue's provider.
+with three messages in the queue `jobs`. `all, tokens`: one that wants the token that the environment has. `none`:
+nothing. `pytest`, `trial`: a test. `provider`: a queue's provider.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,8 @@ PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 RUNNERS = {"pytest": ("-m", "pytest", "-q", "-p", "quickpulse.testing.pytest_plugin"), "trial": ("-m", "twisted.trial")}
 
 FILLED = ", filled"
+
+TOKENS = ", tokens"
 
 SECONDS = 60
 
@@ -48,7 +52,7 @@ class SnippetTests(TestCase):
 
     def test_each_says_how_it_is_run(self) -> None:
         """None is left out."""
-        kinds = {*MODES, *RUNNERS, "none", "provider", f"ws{FILLED}"}
+        kinds = {*MODES, *RUNNERS, "none", "provider", f"ws{FILLED}", f"all{TOKENS}"}
         self.assertEqual([(page, block.text) for page, block in python_blocks() if block.run not in kinds], [])
 
     def run_all(self, kind: str) -> None:
@@ -61,11 +65,21 @@ class SnippetTests(TestCase):
             if kind == "none":
                 self.assertEqual(run_python(source, {}).splitlines(), expected, page)
                 continue
-            with Server(mode=kind.partition(",")[0]) as server:
+            settings = {"auth_token_file": self.token_file()} if kind.endswith(TOKENS) else {}
+            with Server(mode=kind.partition(",")[0], **settings) as server:
                 if kind.endswith(FILLED):
                     with server.connect() as client:
                         client.queue("jobs").publish_many([b"first", b"second", b"third"])
                 self.assertEqual(run_python(source, ports_of(server)).splitlines(), expected, page)
+
+    def token_file(self) -> str:
+        """With the token that snippets find in the environment."""
+        path = Path(self.mktemp())
+        path.write_text("a-token", encoding="utf-8")
+        path.chmod(0o600)
+        os.environ["QUICKPULSE_TOKEN"] = "a-token"
+        self.addCleanup(os.environ.pop, "QUICKPULSE_TOKEN")
+        return str(path)
 
     def test_alone(self) -> None:
         """Those that need nothing."""
@@ -90,6 +104,10 @@ class SnippetTests(TestCase):
     def test_all(self) -> None:
         """Those against a server of every transport."""
         self.run_all("all")
+
+    def test_tokens(self) -> None:
+        """Those that show a token."""
+        self.run_all(f"all{TOKENS}")
 
     def test_providers(self) -> None:
         """What they make can be adapted to a queue, and takes a message."""
