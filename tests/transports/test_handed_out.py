@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.backends.memory_broker import MemoryBroker
+from quickpulse.metrics.traffic import Traffic
+from quickpulse.queues.broker import Broker
+from quickpulse.queues.memory import MessageQueue
+from quickpulse.requests import Batch, Delivery, GetQueue, Publish, Pull, QueueInfo
+from quickpulse.settings import Settings
 from quickpulse.transports.deliveries import UnderWay
+from quickpulse.transports.grpc_native import GrpcFactory
 from quickpulse.transports.handed_out import RECENT_BATCHES, HandedOut
+from quickpulse.wire.v1.table import BY_KIND
 from tests.transports.grpc_conversation import (
     CONSUME,
     DATA,
@@ -18,6 +29,7 @@ from tests.transports.grpc_conversation import (
     GrpcConversation,
     exchange,
     frame,
+    message,
     produce,
 )
 from tests.transports.late import LateProvider
@@ -25,6 +37,8 @@ from tests.transports.late import LateProvider
 DEFAULT_WINDOW = 65_535
 
 MEBIBYTE = 1024 * 1024
+
+MOST = (1 << 31) - 1
 
 
 class HandedOutTests(SynchronousTestCase):
@@ -284,6 +298,129 @@ class AccountTests(SynchronousTestCase):
         it.reset()
         it.queue.answer()
         self.assertEqual((it.queue.depth, it.undelivered), (0, 2))
+
+
+class V1AccountTests(SynchronousTestCase):
+    """The same of v1's unary pulls that take."""
+
+    def setUp(self) -> None:
+        """A server whose client gives answers all the room that there is."""
+        self.open()
+
+    def open(self, **options: Any) -> None:
+        """A conversation over a broker."""
+        clock = Clock()
+        self.broker = MemoryBroker(clock, Broker())
+        self.addCleanup(self.broker.close)
+        factory = GrpcFactory(clock, MessageQueue(10), Traffic(), Settings("grpc", **options), self.broker)
+        self.it = GrpcConversation(factory=factory).open(
+            INITIAL_WINDOW_SIZE.to_bytes(2, "big") + MOST.to_bytes(4, "big")
+        )
+        self.it.window(MOST - DEFAULT_WINDOW)
+
+    def publish(self, messages: int, size: int = 10) -> None:
+        """Messages, and a turn for who waits."""
+        self.broker.publish(Publish("q", Batch([bytes(size)] * messages)))
+        self.it.advance(0)
+
+    def pull(self, **options: Any) -> bytes:
+        """A request of up to three messages."""
+        row = BY_KIND[Pull]
+        asked = Pull(("q",), 3, **{"delivery": Delivery.TAKEN, **options})
+        return self.it.request(row.grpc_path, message(row.request.serialize(asked)))
+
+    @property
+    def info(self) -> QueueInfo:
+        """The queue."""
+        return self.broker.get_queue(GetQueue("q"))
+
+    def test_not_confirmed(self) -> None:
+        """All that was in an answer is counted, whether it came at once or later; leased messages are not."""
+        for wait_ms in (0, 1000):
+            for delivery, lost in ((Delivery.TAKEN, 3), (Delivery.LEASED, 0)):
+                self.open()
+                if not wait_ms:
+                    self.publish(3)
+                self.it.transport.unconfirmed = 1
+                self.it.say(self.pull(wait_ms=wait_ms, delivery=delivery))
+                if wait_ms:
+                    self.publish(3)
+                self.assertEqual(self.it.responses[1].status, 0)
+                self.it.reset()
+                self.assertEqual(self.it.undelivered, lost)
+
+    def test_confirmed(self) -> None:
+        """It arrived."""
+        self.publish(3)
+        self.it.say(self.pull())
+        self.it.protocol.readConnectionLost()
+        self.it.lose()
+        self.assertEqual(self.it.undelivered, 0)
+
+    def test_cancelled_after_the_answer(self) -> None:
+        """The reset crosses the answer: all that was in it is counted."""
+        self.publish(3)
+        self.it.say(self.pull())
+        self.it.cancel()
+        self.assertEqual(self.it.undelivered, 3)
+
+    def test_cancelled_while_it_waits_for_its_window(self) -> None:
+        """Likewise; and with the connection."""
+        for end in (self.it.cancel, lambda: self.it.reset()):
+            self.it.say(frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE.to_bytes(2, "big") + (5).to_bytes(4, "big")))
+            self.publish(3)
+            before = self.it.undelivered
+            self.it.say(self.pull())
+            self.assertIsNone(self.it.responses[self.it.last_stream].status)
+            end()
+            self.assertEqual(self.it.undelivered, before + 3)
+
+    def test_a_slow_peer(self) -> None:
+        """Pulls that wait are passed over, and those that come are postponed; a cancelled one takes nothing."""
+        self.it.say(self.pull(wait_ms=60_000) + self.pull(wait_ms=60_000))
+        self.it.protocol.pauseProducing()
+        self.publish(2)
+        self.it.say(self.pull() + self.pull())
+        self.assertEqual(self.info.ready, 2)
+        self.it.cancel()
+        self.it.protocol.resumeProducing()
+        self.it.advance(0)
+        self.assertEqual([self.it.responses[stream].status for stream in (5,)], [0])
+        self.assertEqual((self.info.ready, self.info.waiters, self.it.undelivered), (0, 2, 0))
+        self.publish(1)
+        self.assertEqual((self.it.responses[1].status, self.info.waiters), (0, 1))
+
+    def test_answers_that_wait_for_their_windows(self) -> None:
+        """When more waits than may be in flight, nothing more is taken out, until it goes or is given up."""
+        self.open(max_inflight_bytes=65_536)
+        self.it.say(frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE.to_bytes(2, "big") + (5).to_bytes(4, "big")))
+        self.it.say(b"".join(self.pull(wait_ms=60_000) for _ in range(5)))
+        self.publish(15, 30_000)
+        self.assertEqual((self.info.ready, self.info.waiters), (12, 4))
+        self.it.cancel(1)
+        self.it.advance(0)
+        self.assertEqual((self.info.ready, self.info.waiters, self.it.undelivered), (9, 3, 3))
+        self.it.say(self.pull())
+        self.assertEqual(self.info.ready, 9)
+        self.it.window(200_000, stream=3)
+        self.it.advance(0)
+        self.assertEqual(self.it.responses[3].status, 0)
+        self.assertEqual((self.info.ready, self.info.waiters), (6, 3))
+
+    def test_a_burst_of_pulls(self) -> None:
+        """Many requests of one read for long answers: written piece by piece, so that a slow peer stops it."""
+        self.publish(60, 1_000_000)
+        paused: list[int] = []
+
+        def write(data: bytes) -> None:
+            """The kernel takes little."""
+            if data and not paused:
+                paused.append(len(data))
+                self.it.protocol.pauseProducing()
+
+        self.patch(self.it.transport, "write", write)
+        self.it.protocol.dataReceived(b"".join(self.pull() for _ in range(20)))
+        self.assertEqual((len(paused), self.info.ready), (1, 57))
 
 
 class HoldTests(SynchronousTestCase):

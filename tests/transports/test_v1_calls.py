@@ -23,7 +23,7 @@ from quickpulse.requests import (
     Subscribed,
     SubscriptionEnded,
 )
-from quickpulse.transports.v1_calls import Connect, rpc_error, serve
+from quickpulse.transports.v1_calls import Connect, request_fault, rpc_error, serve
 from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.v1.frames import BINARY, read_reply, write_request
 from quickpulse.wire.v1.table import BY_NAME
@@ -44,6 +44,16 @@ class ErrorTests(SynchronousTestCase):
         error = rpc_error(QueuePaused())
         self.assertEqual(error.status, Status.FAILED_PRECONDITION)
         self.assertIn((b"quickpulse-retry-after-ms", b"1000"), error.fields)
+
+    def test_faults_of_a_call(self) -> None:
+        """What gRPC itself finds wrong with a request has v1's words too."""
+        word_fault = request_fault(100)
+        long = word_fault(RpcError(Status.RESOURCE_EXHAUSTED, "message of 5000 bytes"))
+        self.assertEqual((long.status, long.fields[0][1]), (Status.INVALID_ARGUMENT, b"REQUEST_TOO_LARGE"))
+        self.assertIn("100 bytes", long.message)
+        none = word_fault(RpcError(Status.INTERNAL, "not one message"))
+        self.assertEqual((none.status, none.fields[0][1]), (Status.INVALID_ARGUMENT, b"MALFORMED_REQUEST"))
+        self.assertEqual(none.message, "not one message")
 
 
 class ServeTests(SynchronousTestCase):
