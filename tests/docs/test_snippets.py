@@ -24,7 +24,10 @@ from tests.docs.running import expected_output, run_python
 
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 
-RUNNERS = {"pytest": ("-m", "pytest", "-q", "-p", "quickpulse.testing.pytest_plugin"), "trial": ("-m", "twisted.trial")}
+RUNNERS = {
+    "pytest": ("-m", "pytest", "-q", "-p", "quickpulse.testing.pytest_plugin", "test_page.py"),
+    "trial": ("-m", "twisted.trial", "test_page"),
+}
 
 FILLED = ", filled"
 
@@ -129,7 +132,7 @@ class SnippetTests(TestCase):
                     folder.mkdir(parents=True)
                     (folder / "test_page.py").write_text(block.text, encoding="utf-8")
                     done = subprocess.run(
-                        [sys.executable, *command, "test_page.py"],
+                        [sys.executable, *command],
                         cwd=folder,
                         capture_output=True,
                         text=True,
