@@ -132,7 +132,7 @@ class QueueAsking:
         request = Publish(self.name, Columns(payloads, own), self._asking.new_key(), atomic)
         reply: PublishReply = await self._asking.ask(request)
         if reply.rejections:
-            raise PartialPublish(len(payloads) - len(reply.rejections), reply.rejections)
+            raise PartialPublish(len(payloads) - len(reply.rejections), reply.rejections, reply=reply)
         return reply
 
     async def get(self, *, wait_seconds: float = 0, lease_seconds: float = 0) -> Message | None:

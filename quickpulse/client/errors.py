@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from quickpulse.errors import QuickPulseError
 
 if TYPE_CHECKING:
-    from quickpulse.requests import Rejection
+    from quickpulse.requests import PublishReply, Rejection
 
 
 class ClientError(QuickPulseError):
@@ -64,12 +64,16 @@ class PartialPublish(ClientError):  # noqa: N818 - named as its siblings
     :ivar accepted: how many were.
     :ivar rejected: how many were not.
     :ivar rejections: which were not, and why; each names the place in the batch. Of very many only the first.
+    :ivar reply: the server's, with the sequences of what was accepted, where it was one request; else None.
     """
 
     code = "PARTIAL_PUBLISH"
 
-    def __init__(self, accepted: int, rejections: Sequence[Rejection], rejected: int = 0) -> None:
+    def __init__(
+        self, accepted: int, rejections: Sequence[Rejection], rejected: int = 0, reply: PublishReply | None = None
+    ) -> None:
         self.accepted = accepted
+        self.reply = reply
         self.rejected = rejected or len(rejections)
         self.rejections = rejections
         first = rejections[0]
