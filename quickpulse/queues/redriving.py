@@ -23,7 +23,7 @@ def redrive(directory: Directory, request: Redrive, now_ms: int) -> int:
     if request.target == queue.name:
         raise InvalidArgument(f"target of {queue.name} is the queue itself")
     if request.target:
-        directory.open(request.target, now_ms)
+        directory.open(request.target, now_ms).touched = now_ms
     left = request.max_messages or len(queue.ready)
     moved = 0
     full: set[str] = set()  # targets that had no room for one: what comes after it stays, too

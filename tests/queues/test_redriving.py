@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from quickpulse.errors import InvalidArgument, NotFound
-from quickpulse.requests import Action, Pause, Properties, Redrive
+from quickpulse.requests import (
+    Action,
+    Delivery,
+    Pause,
+    Properties,
+    Purge,
+    Redrive,
+)
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -84,3 +91,14 @@ class RedriveTests(BrokerTestCase):
         self.assert_where(ready=1)
         self.later(1)
         self.assert_where()
+
+    def test_a_target_was_asked_for(self) -> None:
+        """Even if nothing came to it, it is not forgotten before its time."""
+        self.bury(b"a")
+        self.publish(b"b", queue="goal")
+        self.payloads(queue="goal", delivery=Delivery.TAKEN)
+        self.later(50_000)
+        self.broker.purge(Purge("q.dead"), self.now)
+        self.assertEqual(self.redrive(target="goal"), 0)
+        self.later(50_000)
+        self.assertIn("goal", self.broker._directory.queues)
