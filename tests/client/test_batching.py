@@ -1,0 +1,183 @@
+"""Requests that are too long for a frame, in parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.client.batching import MOST_ON_THEIR_WAY, Parts, split
+from quickpulse.client.errors import Timeout
+from quickpulse.errors import NotFound, QueueFull, RequestTooLarge
+from quickpulse.requests import (
+    Action,
+    Batch,
+    GetQueue,
+    Properties,
+    Publish,
+    PublishReply,
+    Rejection,
+    Settle,
+    SettleReply,
+)
+from quickpulse.wire.v1.frames import BINARY, write_request
+
+TEXTS = st.text(max_size=50)
+PROPERTIES = st.builds(
+    Properties,
+    TEXTS,
+    st.dictionaries(TEXTS, TEXTS, max_size=3),
+    TEXTS,
+    st.integers(0, 9),
+    st.integers(0, 1 << 40),
+    st.integers(0, 1 << 40),
+    TEXTS,
+    TEXTS,
+    TEXTS,
+)
+MESSAGES = st.lists(st.tuples(st.binary(max_size=300), st.none() | PROPERTIES), min_size=1, max_size=40)
+
+
+class PublishTests(SynchronousTestCase):
+    """Batches."""
+
+    @settings(deadline=None)
+    @given(MESSAGES, st.none() | PROPERTIES, st.integers(1_000, 6_000))
+    def test_all_of_it(self, messages: list[tuple[bytes, Properties | None]], common: Any, max_bytes: int) -> None:
+        """Each message is in one part, in its order and with what it has; each part of many fits into a frame."""
+        own = {index: each for index, (_, each) in enumerate(messages) if each is not None}
+        payloads = [payload for payload, _ in messages]
+        parts = split(Publish("q", Batch(payloads, common, own), b"key"), max_bytes)
+        self.assertEqual([payload for part in parts for payload in part.batch.payloads], payloads)
+        found = [part.batch.properties.get(at) for part in parts for at in range(len(part.batch.payloads))]
+        self.assertEqual(found, [each for _, each in messages])
+        for part in parts:
+            self.assertEqual(part.batch.common, common)
+            if len(part.batch.payloads) > 1:
+                self.assertLessEqual(len(write_request(1 << 31, part, BINARY)), max_bytes)
+
+    def test_keys(self) -> None:
+        """The same for the same part each time, and no other; without one there is none."""
+        request = Publish("q", Batch([bytes(1_000)] * 10), b"key")
+        keys = [part.batch_key for part in split(request, 3_000)]
+        self.assertEqual(keys, [part.batch_key for part in split(request, 3_000)])
+        self.assertGreater(len(keys), 1)
+        self.assertEqual(len(set(keys)), len(keys))
+        self.assertTrue(all(key.startswith(b"key") for key in keys))
+        self.assertEqual({part.batch_key for part in split(Publish("q", request.batch), 3_000)}, {b""})
+
+    def test_few_parts(self) -> None:
+        """A frame is filled before the next one begins."""
+        parts = split(Publish("q", Batch([bytes(100)] * 10_000), b"key"), 100_000)
+        self.assertLess(len(parts), 13)
+
+    def test_whole_only(self) -> None:
+        """What cannot be split is not."""
+        self.assertEqual(split(Publish("q", Batch([bytes(1_000)] * 10), b"key", True), 3_000), [])
+        self.assertEqual(split(GetQueue("q"), 10), [])
+        self.assertEqual(len(split(Publish("q", Batch([bytes(10_000)])), 3_000)), 1)
+
+
+class SettleTests(SynchronousTestCase):
+    """Many ranges."""
+
+    def test_ranges(self) -> None:
+        """Each is in one part, and each part fits."""
+        ranges = [((1 << 62) + 2 * each, (1 << 62) + 2 * each) for each in range(1_000)]
+        parts = split(Settle("q", ranges, Action.NACK, 7, 8, "why"), 5_000)
+        self.assertEqual([each for part in parts for each in part.receipts], ranges)
+        for part in parts:
+            self.assertEqual(
+                (part.queue, part.action, part.delay_ms, part.lease_ms, part.reason), ("q", Action.NACK, 7, 8, "why")
+            )
+            self.assertLessEqual(len(write_request(1 << 31, part, BINARY)), 5_000)
+        self.assertEqual(split(Settle("q", ranges), 10), [])
+
+
+class PartsTests(SynchronousTestCase):
+    """One reply for all."""
+
+    def setUp(self) -> None:
+        """Ten parts with two messages each."""
+        self.whole: Any = Publish("q", Batch([b"x"] * 20))
+        self.requests: list[Any] = [Publish("q", Batch([b"x"] * 2)) for _ in range(10)]
+        self.asked: list[Any] = []
+        self.replies: list[Any] = []
+
+    def send(self, at_once: Any = None) -> None:
+        """Begin; `at_once` is the reply that each part gets before `ask` returns."""
+
+        def ask(_request: Any, done: Any) -> None:
+            if at_once is None:
+                self.asked.append(done)
+            else:
+                self.asked.append(None)
+                done(at_once)
+
+        Parts(self.whole, self.requests, ask, self.replies.append).send()
+
+    def test_all_accepted(self) -> None:
+        """A few are on their way at a time; sequences that follow each other are one range."""
+        self.send()
+        self.assertEqual(len(self.asked), MOST_ON_THEIR_WAY)
+        for at in range(10):
+            self.assertEqual(self.replies, [])
+            self.asked[at](PublishReply([(2 * at + 1, 2 * at + 2)]))
+            self.assertEqual(len(self.asked), min(at + 1 + MOST_ON_THEIR_WAY, 10))
+        self.assertEqual(self.replies, [PublishReply([(1, 20)], [], [])])
+
+    def test_places(self) -> None:
+        """Those of the whole, in order whatever came first."""
+        self.requests = self.requests[:3]
+        self.send()
+        self.asked[2](PublishReply([(9, 9)], [0]))
+        self.asked[1](PublishReply([(3, 3)], [], [Rejection(1, QueueFull())]))
+        self.asked[0](PublishReply([(1, 2)]))
+        (reply,) = self.replies
+        self.assertEqual((reply.sequences, reply.duplicates), ([(1, 3), (9, 9)], [4]))
+        self.assertEqual([(each.index, type(each.error)) for each in reply.rejections], [(3, QueueFull)])
+
+    def test_failure(self) -> None:
+        """The rest is not sent, and all of it has the same reason; what was on its way is waited for."""
+        self.send()
+        self.asked[0](PublishReply([(1, 2)]))
+        self.asked[1](Timeout("late"))
+        self.assertEqual((len(self.asked), self.replies), (5, []))
+        for done in self.asked[2:]:
+            done(PublishReply([(3, 4)]))
+        (reply,) = self.replies
+        self.assertEqual([each.index for each in reply.rejections], [2, 3, *range(10, 20)])
+        self.assertEqual({type(each.error) for each in reply.rejections}, {Timeout})
+
+    def test_nothing_but_failures(self) -> None:
+        """It is the first one's."""
+        self.send(Timeout("late"))
+        self.assertEqual((len(self.asked), str(self.replies[0]), len(self.replies)), (1, "late", 1))
+
+    def test_message_that_is_too_long(self) -> None:
+        """It does not keep the others back; many of them neither."""
+        self.requests *= 1_000
+        self.send(RequestTooLarge("too long"))
+        self.assertEqual((len(self.asked), len(self.replies)), (10_000, 1))
+        self.assertIsInstance(self.replies[0], RequestTooLarge)
+        self.setUp()
+        self.requests = self.requests[:2]
+        self.send()
+        self.asked[0](RequestTooLarge("too long"))
+        self.asked[1](PublishReply([(1, 2)]))
+        self.assertEqual([each.index for each in self.replies[0].rejections], [0, 1])
+
+    def test_settle(self) -> None:
+        """Numbers are added up; a failure is one of the whole."""
+        self.whole = Settle("q", [(1, 9)])
+        self.requests = [Settle("q", [(1, 3)]), Settle("q", [(4, 9)])]
+        self.send()
+        self.asked[0](SettleReply(3))
+        self.asked[1](SettleReply(4, [(8, 9)]))
+        self.assertEqual(self.replies, [SettleReply(7, [(8, 9)])])
+        self.setUp()
+        self.whole = Settle("q", [(1, 9)])
+        self.send(NotFound("q"))
+        self.assertIsInstance(self.replies[0], NotFound)
