@@ -12,9 +12,9 @@ from perf.compare.servers import OURS, STOCK
 from perf.hardware import Hardware
 
 UNITS = {
-    RATE: "messages a second (more is better)",
-    LATENCY: "microseconds, p50; the line goes to p99 (less is better)",
-    MEMORY: "bytes a message when ready; the line goes to leased (less is better)",
+    RATE: "messages a second; the line goes from slowest to fastest (more is better)",
+    LATENCY: "microseconds, p50 (less is better)",
+    MEMORY: "bytes a message when it is ready (less is better)",
 }
 
 LINE_COLOUR = "#18181b"
@@ -54,7 +54,7 @@ def _draw_row(axes, row: Row, sides: Mapping[Side, Figures]) -> None:  # type: i
         axes.annotate(text, (high, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(range(len(sides)), [side.name for side in sides], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(ends) * 1.25)
+    axes.set_xlim(0, max(max(ends) * 1.3, 1.0))
     axes.set_title(f"{row.title}\n{UNITS[row.kind]}", fontsize=8, loc="left")
     axes.tick_params(axis="x", labelsize=7)
     for edge in ("top", "right"):
@@ -65,8 +65,8 @@ def _bar(row: Row, each: Figures) -> tuple[float, float, float, str]:
     """Its length, where its line begins and ends, and what stands beside it."""
     if row.kind == RATE:
         return each.rate or 0.0, each.least, each.most, f"{each.rate:,.0f}"
-    first, second = (each.p50, each.p99) if row.kind == LATENCY else (each.ready_bytes, each.leased_bytes)
-    first = first or 0.0
-    if second is None:
-        return first, first, first, f"{first:,.0f}"
-    return first, first, max(first, second), f"{first:,.0f}, {second:,.0f}"
+    if row.kind == LATENCY:
+        return each.p50 or 0.0, each.least, each.most, f"{each.p50:,.0f}  (p99 {each.p99:,.0f})"
+    ready = each.ready_bytes or 0.0
+    leased = "" if each.leased_bytes is None else f"  (leased {each.leased_bytes:,.0f})"
+    return ready, ready, ready, f"{ready:,.0f}{leased}"

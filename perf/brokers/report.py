@@ -120,13 +120,16 @@ def _cells(row: Row, side: Side, each: Figures, cores: int) -> Sequence[str]:
 def _how(results: Results, hardware: Hardware, options: BrokersOptions) -> str:
     names = list(dict.fromkeys(side.server for sides in results.values() for side in sides))
     load = options.load
+    rounds = "one round" if options.rounds == 1 else f"{options.rounds} rounds"
     lines = [
-        f"Medians of {options.rounds} rounds of {load.seconds:g} s, sides in turn, asyncio on {load.loop}; us are of",
-        f"processor time for a message. Memory: once, {load.messages:,} messages (NATS, beanstalkd: a fifth).",
+        f"Medians of {rounds} of {load.seconds:g} s, sides in turn; asyncio on {load.loop}. us are of processor time",
+        f"  for a message. Memory was measured once, with {load.messages:,} messages (NATS, beanstalkd: a fifth).",
         *(f"{_versions(name)}: {CONFIGURATIONS[name]}." for name in names),
         machine(hardware) + ".",
     ]
-    return "\n".join([*([options.note] if options.note else []), *lines])
+    if options.note:
+        lines.insert(0, options.note)
+    return "\n".join(line if line.startswith(" ") else f"- {line}" for line in lines)
 
 
 def _versions(name: str) -> str:

@@ -48,7 +48,7 @@ class Bar:
     row, side: whose figure
     figure: which; of `figures.FIGURES`
     limit: the least where rates are told, else the most
-    of: (row, side) whose same figure the limit is a multiple of; None: it is the figure itself
+    of: (row, side) of whose figure the limit is a multiple; None: it is the figure itself
     """
 
     text: str
@@ -83,6 +83,9 @@ AIO, BLOCKING = "QuickPulse, asyncio", "QuickPulse, blocking"
 STREAMS, PIPELINED = "Redis Streams", "Redis Streams, XACK pipeline"
 
 LIST = "Redis list"
+
+FEW, MANY = "1,000 leased", "1,000,000 leased"
+"""With the default number of messages."""
 
 ROWS = {
     row.key: row
@@ -140,6 +143,15 @@ ROWS = {
             ),
         ),
         Row(
+            "leased",
+            "One at a time, publish, consume, ack and its confirmation, beside messages that are leased",
+            LATENCY,
+            (
+                Side(f"{AIO}, {FEW}", QUICKPULSE, "quickpulse_aio", ("round_trips_beside_leased",), 0.001),
+                Side(f"{AIO}, {MANY}", QUICKPULSE, "quickpulse_aio", ("round_trips_beside_leased",)),
+            ),
+        ),
+        Row(
             "memory",
             "Memory of the server for a queued message",
             MEMORY,
@@ -174,6 +186,14 @@ BARS = (
     Bar("wake-up of a long poll, asyncio: p99 below 2 ms", "wake-up", f"{AIO}, get", "p99", 2_000),
     Bar("wake-up of a long poll, blocking: p50 below 300 us", "wake-up", f"{BLOCKING}, get", "p50", 300),
     Bar("wake-up of a long poll, blocking: p99 below 2 ms", "wake-up", f"{BLOCKING}, get", "p99", 2_000),
+    Bar(
+        "ack beside 1,000,000 leased: within 1.5 times",
+        "leased",
+        f"{AIO}, {MANY}",
+        "p50",
+        1.5,
+        ("leased", f"{AIO}, {FEW}"),
+    ),
     Bar("memory of a message that is ready: 200 bytes", "memory", "QuickPulse", "ready_bytes", 200),
     Bar("memory of a message that is leased: 400 bytes", "memory", "QuickPulse", "leased_bytes", 400),
 )

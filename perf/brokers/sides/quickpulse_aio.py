@@ -143,6 +143,22 @@ async def fill_and_lease(port: int, work: Work) -> None:
         work.finish()
 
 
+async def round_trips_beside_leased(port: int, work: Work) -> None:
+    """In, out and acked, while many other messages are leased."""
+    async with await aio.connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        for batch in work.fill():
+            await queue.publish_many(batch)
+            await queue.pull(max_messages=BATCH, lease_seconds=600)
+        work.begin()
+        for payload in work.rounds():
+            await queue.publish(payload)
+            message = await queue.get()
+            assert message is not None
+            await message.ack(confirm=True)
+        work.finish()
+
+
 async def _look(queue: aio.Queue, work: Work) -> None:
     info = await queue.stats()
     work.left(info.ready + info.leased)

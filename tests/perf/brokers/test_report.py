@@ -50,8 +50,8 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("| QuickPulse, blocking, taken | 200 | 300 | 200 to 200 | 5000.00 | 2500.00 | the same |", lines)
         self.assertIn("| QuickPulse | 147 | 250 |", lines)
         self.assertIn("nats is left out: it is not there.", lines)
-        self.assertIn("It was busy.", lines)
-        self.assertIn("\nAbacus, 4 cores", self.text())
+        self.assertIn("- It was busy.", lines)
+        self.assertIn("\n- Abacus, 4 cores", self.text())
         self.assertEqual({line.count("|") for line in lines if line.startswith("| QuickPulse, blocking")}, {8})
 
     def test_json(self) -> None:
