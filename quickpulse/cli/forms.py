@@ -126,6 +126,7 @@ def deliveries_of_peeked(batch: Batch, index: int) -> int:
 def form_of_queue(info: QueueInfo) -> dict[str, Any]:
     """All that is known of a queue; a bound that is none is null."""
     form = dataclasses.asdict(info)
+    form["counts"] = dict(sorted(info.counts.items()))
     form["policy"] = {name: _plain(value) for name, value in form["policy"].items()}
     return form
 

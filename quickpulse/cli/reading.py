@@ -216,7 +216,7 @@ def table_of_queues(found: Sequence[QueueInfo]) -> Table:
 def table_of_counts(found: Sequence[QueueInfo]) -> Table:
     """What each has done."""
     names = ("published", "delivered", "acked", "nacked", "expired", "dead_lettered", "dropped")
-    columns = ("QUEUE", "PUBLISHED", "DELIVERED", "ACKED", "NACKED", "EXPIRED", "DEAD", "DROPPED", "REJECTED")
+    columns = ("QUEUE", "IN", "OUT", "ACKED", "NACKED", "EXPIRED", "DEAD", "DROPPED", "REJECTED")
     rows = [[each.name, *(number(each.counts[name]) for name in names), number(rejected(each))] for each in found]
     return output.table(columns, rows)
 

@@ -79,7 +79,7 @@ class Stopping:
 @click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="End when none came for so long.")
 @click.option("--take", is_flag=True, help="At most once: they are gone before they are printed.")
 @click.option("--no-ack", is_flag=True, help="Hold what is printed, and put it back at the end.")
-@click.option("--json", "is_json", is_flag=True, help="A JSON object a line: payload, headers, delivery count, ...")
+@click.option("--json", "is_json", is_flag=True, help="A JSON object a line, with all that is known.")
 @click.option("--null", is_flag=True, help="A NUL byte behind each payload, in place of a line's end.")
 @click.option("--raw", is_flag=True, help="Payloads and nothing else.")
 @with_server
@@ -157,22 +157,25 @@ class Printing:
         kept: list[Batch] = []
         try:
             for batch in self._helpings(wanted, with_enqueued_at=True):
-                kept.append(batch)
+                if keep:
+                    kept.append(batch)
                 self._print_leased(batch, keep)
-                if not keep:
-                    kept.clear()
         finally:
             for batch in kept:
                 batch.release()
 
     def _print_leased(self, batch: Batch, keep: bool) -> None:
-        for message in batch:
-            if self._stopping.look():
-                return
-            write(self._form(message.payload, message))
-            self.printed += 1
+        try:
+            for message in batch:
+                if self._stopping.look():
+                    return
+                write(self._form(message.payload, message))
+                self.printed += 1
+                if not keep:
+                    message.ack()
+        finally:
             if not keep:
-                message.ack()
+                batch.release()  # what was not acked
 
     def take(self, wanted: Wanted, *, keep: bool) -> None:
         """At most once. What was taken is printed in any case, as far as somebody reads it."""
