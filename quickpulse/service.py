@@ -15,10 +15,11 @@ from quickpulse.banner import show_banner
 from quickpulse.errors import ListenError, SettingsError
 from quickpulse.interfaces import IMetricsSource, IQueueReadings
 from quickpulse.lifecycle import Lifecycle
+from quickpulse.metrics.counted_broker import CountedBroker
 from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.loading import make_metrics
 from quickpulse.metrics.prometheus import TrafficCollector, make_registry
-from quickpulse.metrics.queues import QueueCollector
+from quickpulse.metrics.queues import QueueCollector, RequestCollector
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.settings import Settings
 from quickpulse.systemd import Notifier
@@ -54,7 +55,8 @@ class QuickPulseService(MultiService):
         self._give_up = give_up
         self.settings = settings
         self.metrics = make_metrics(settings.metrics, load, legacy_names=settings.legacy_metric_names)
-        self.broker, queue = make_store(settings, reactor)
+        self._store, queue = make_store(settings, reactor)
+        self.broker = None if self._store is None else CountedBroker(self._store)
         self.tokens = _read_tokens(settings, has_v1=self.broker is not None)
         self.queue = InstrumentedQueue(queue, self.metrics)
         self.traffic = Traffic()
@@ -129,8 +131,10 @@ class QuickPulseService(MultiService):
         sources: list[Any] = [traffic]
         if IMetricsSource.providedBy(self.metrics):
             sources.insert(0, self.metrics)
-        if IQueueReadings.providedBy(self.broker):
-            sources.append(QueueCollector(self.broker.read_queues))
+        if IQueueReadings.providedBy(self._store):
+            sources.append(QueueCollector(self._store.read_queues))
+        if self.broker is not None:
+            sources.append(RequestCollector(self.broker))
         site = HttpSite(
             reactor,
             self.traffic,

@@ -1,4 +1,4 @@
-"""The named queues as Prometheus sees them: families over readings, which are taken when somebody scrapes."""
+"""v1 as Prometheus sees it: the named queues, which are read when somebody scrapes, and the requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from quickpulse.interfaces import QueueReading
+from quickpulse.metrics.counted_broker import CountedBroker
 
 PREFIX = "quickpulse_queue_"
 
@@ -76,3 +77,26 @@ class QueueCollector(Collector):
             for code, count in each.rejected.items():
                 rejected.add_metric([each.name, code.lower()], count)
         yield rejected
+
+
+class RequestCollector(Collector):
+    """The requests of v1, over whichever transport.
+
+    :param broker: where they are counted.
+    """
+
+    def __init__(self, broker: CountedBroker) -> None:
+        self._broker = broker
+
+    def collect(self) -> Iterator[Metric]:
+        """By kind, and errors by reason."""
+        requests = CounterMetricFamily("quickpulse_v1_requests", "Requests of v1, by kind.", labels=["request"])
+        for name, count in self._broker.requests_total.items():
+            requests.add_metric([name], count)
+        yield requests
+        errors = CounterMetricFamily(
+            "quickpulse_v1_errors", "Requests of v1 that were answered with an error, by reason.", labels=["reason"]
+        )
+        for code, count in self._broker.errors_total.items():
+            errors.add_metric([code.lower()], count)
+        yield errors

@@ -12,8 +12,9 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import TestCase
 
+from quickpulse.metrics.counted_broker import CountedBroker
 from quickpulse.metrics.prometheus import PrometheusMetrics, TrafficCollector, make_registry
-from quickpulse.metrics.queues import QueueCollector
+from quickpulse.metrics.queues import QueueCollector, RequestCollector
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import Pull
@@ -52,7 +53,8 @@ def exposed_names() -> set[str]:
     broker = Broker()
     broker.pull(Pull(("jobs",)), 0)
     queues = QueueCollector(lambda: broker.read_queues({}, 0))
-    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws", 1), queues)
+    requests = RequestCollector(CountedBroker(broker))
+    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws", 1), queues, requests)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
 
