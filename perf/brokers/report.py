@@ -23,7 +23,9 @@ BEGIN, END = "<!-- brokers -->", "<!-- /brokers -->"
 
 CLIENTS = {REDIS: ("redis", "hiredis"), NATS: ("nats-py",), BEANSTALKD: ("greenstalk",)}
 
-_CPU = ("server, us", "producer, us", "consumer, us", "the limit")
+PRODUCER, CONSUMER, CLIENT = "producer, us", "consumer, us", "client, us"
+
+_CPU = ("server, us", PRODUCER, CONSUMER, "the limit")
 
 _HEADS = {
     RATE: ("messages/s", "slowest to fastest", *_CPU),
@@ -96,7 +98,9 @@ def _bars(verdicts: Sequence[Verdict]) -> str:
 
 
 def _table(row: Row, sides: Mapping[Side, Figures], cores: int) -> str:
-    heads = _HEADS[row.kind]
+    heads = [head for head in _HEADS[row.kind] if head != CONSUMER or max(len(side.works) for side in sides) > 1]
+    if CONSUMER not in heads:
+        heads = [CLIENT if head == PRODUCER else head for head in heads]
     rules = ["---" if head == "the limit" else "--:" for head in heads]
     lines = [f"**{row.title}** (`{row.key}`)", ""]
     lines += [_line(("side", *heads)), _line(("---", *rules), "")]
@@ -112,8 +116,6 @@ def _cells(row: Row, side: Side, each: Figures, cores: int) -> Sequence[str]:
     if row.kind == RATE:
         spread = f"{each.least:,.0f} to {each.most:,.0f}"
         return _number(each.rate, ",.0f"), spread, *cpu, limit(side, each, cores)
-    if len(workers) == 1:
-        cpu.append("the same")
     return _number(each.p50, ",.0f"), _number(each.p99, ",.0f"), f"{each.least:,.0f} to {each.most:,.0f}", *cpu
 
 
@@ -123,7 +125,7 @@ def _how(results: Results, hardware: Hardware, options: BrokersOptions) -> str:
     rounds = "one round" if options.rounds == 1 else f"{options.rounds} rounds"
     lines = [
         f"Medians of {rounds} of {load.seconds:g} s, sides in turn; asyncio on {load.loop}. us are of processor time",
-        f"  for a message. Memory was measured once, with {load.messages:,} messages (NATS, beanstalkd: a fifth).",
+        f"  for a message. Memory was measured once, with {load.messages:,} messages (one by one: a fifth).",
         *(f"{_versions(name)}: {CONFIGURATIONS[name]}." for name in names),
         machine(hardware) + ".",
     ]

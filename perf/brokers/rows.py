@@ -84,6 +84,8 @@ STREAMS, PIPELINED = "Redis Streams", "Redis Streams, XACK pipeline"
 
 LIST = "Redis list"
 
+BATCHED, SINGLE = "QuickPulse, in batches", "QuickPulse, singly"
+
 FEW, MANY = "1,000 leased", "1,000,000 leased"
 """With the default number of messages."""
 
@@ -156,7 +158,8 @@ ROWS = {
             "Memory of the server for a queued message",
             MEMORY,
             (
-                Side("QuickPulse", QUICKPULSE, "quickpulse_aio", ("fill_and_lease",)),
+                Side(BATCHED, QUICKPULSE, "quickpulse_aio", ("fill_and_lease",)),
+                Side(SINGLE, QUICKPULSE, "quickpulse_aio", ("fill_and_lease_singly",), 0.2),
                 _redis(STREAMS, "fill_and_lease"),
                 _redis(LIST, "fill_list"),
                 _nats("NATS JetStream", "fill_and_lease", share=0.2),
@@ -194,6 +197,8 @@ BARS = (
         1.5,
         ("leased", f"{AIO}, {FEW}"),
     ),
-    Bar("memory of a message that is ready: 200 bytes", "memory", "QuickPulse", "ready_bytes", 200),
-    Bar("memory of a message that is leased: 400 bytes", "memory", "QuickPulse", "leased_bytes", 400),
+    Bar("memory, in batches: 200 bytes ready", "memory", BATCHED, "ready_bytes", 200),
+    Bar("memory, in batches: 400 bytes leased", "memory", BATCHED, "leased_bytes", 400),
+    Bar("memory, singly: 200 bytes ready", "memory", SINGLE, "ready_bytes", 200),
+    Bar("memory, singly: 400 bytes leased", "memory", SINGLE, "leased_bytes", 400),
 )

@@ -143,6 +143,20 @@ async def fill_and_lease(port: int, work: Work) -> None:
         work.finish()
 
 
+async def fill_and_lease_singly(port: int, work: Work) -> None:
+    """The same with a request for each message."""
+    async with await aio.connect(url(port)) as client:
+        queue = client.queue(QUEUE)
+        work.begin()
+        for batch in work.fill():
+            await asyncio.gather(*[queue.publish(payload) for payload in batch])
+        work.wait("filled")
+        for _ in range(work.messages // BATCH):
+            await asyncio.gather(*[queue.get(lease_seconds=600) for _ in range(BATCH)])
+        work.wait("leased")
+        work.finish()
+
+
 async def round_trips_beside_leased(port: int, work: Work) -> None:
     """In, out and acked, while many other messages are leased."""
     async with await aio.connect(url(port)) as client:

@@ -33,7 +33,7 @@ class CommandTests(SynchronousTestCase):
             *("--document", str(page), "--png", str(png), "--json", str(result)),
         )
         self.assertEqual(done.status, 0, done.errors)
-        self.assertEqual((done.errors.count("taken"), done.errors.count("memory")), (4, 1))
+        self.assertEqual((done.errors.count("taken"), done.errors.count("memory")), (4, 2))
         self.assertIn("| QuickPulse, blocking |", done.output)
         self.assertIn(done.output.strip(), page.read_text())
         self.assertTrue(png.read_bytes().startswith(b"\x89PNG"))
@@ -49,7 +49,7 @@ class CommandTests(SynchronousTestCase):
         )
         self.assertEqual(done.status, 1)
         self.assertIn("has no <!-- brokers -->", done.errors)
-        self.assertIn("| QuickPulse |", done.output)
+        self.assertIn("| QuickPulse, in batches |", done.output)
 
     def test_wrong_usage(self) -> None:
         """Status 2."""

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from perf.brokers.figures import Figures, figures, limit, verdicts
 from perf.brokers.measure import Load, Run
-from perf.brokers.rows import AIO, BARS, ROWS, STREAMS, Row, Side
+from perf.brokers.rows import AIO, BARS, BATCHED, ROWS, STREAMS, Row, Side
 
 LOAD = Load(seconds=1.0, messages=1_000_000)
 
@@ -41,7 +41,7 @@ class FiguresTests(SynchronousTestCase):
     def test_memory(self) -> None:
         """What the server has grown by, for a message; slow clients fill in fewer."""
         run = Run(0, 1.0, 1.0, (1.0,), (), (1_000_000, 201_000_000, 301_000_000))
-        each = figures(*side_of("memory", "QuickPulse"), [run], LOAD)
+        each = figures(*side_of("memory", BATCHED), [run], LOAD)
         self.assertEqual((each.ready_bytes, each.leased_bytes), (200.0, 300.0))
         self.assertEqual(figures(*side_of("memory", "beanstalkd"), [run], LOAD).ready_bytes, 1000.0)
         without = Run(0, 1.0, 1.0, (1.0,), (), (1_000_000, 201_000_000))
