@@ -258,9 +258,9 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Push nothing more. The subscription's end is the answer.
+    """Push nothing more: the subscription's end is the answer. Or wait no more, of a pull: it is answered, empty.
 
-    :param subscription_id: the request that subscribed.
+    :param subscription_id: the request that subscribed, or pulls.
     """
 
     subscription_id: int

@@ -699,6 +699,20 @@ class SubscriptionScenario(Asking):
         await conversation.close()
 
     @story
+    async def test_a_pull_that_is_given_up(self) -> None:
+        """It is answered, empty, and nothing is taken for it; one that does not wait, or any more, is not meant."""
+        conversation = await self.converse()
+        for delivery in Delivery:
+            await conversation.send(1, Pull(("q",), wait_ms=FAR_MS, delivery=delivery))
+            await conversation.send(2, Unsubscribe(1))
+            number, reply = await conversation.receive()
+            self.assertEqual((number, payloads(reply)), (1, []))
+            await conversation.send(3, Unsubscribe(1))
+        await self.publish(b"a")
+        await self.assert_holds(1, 0)
+        await conversation.close()
+
+    @story
     async def test_one_that_vanishes_while_it_waits(self) -> None:
         """Nothing is leased for it."""
         conversation = await self.converse()

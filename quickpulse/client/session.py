@@ -76,13 +76,15 @@ class Host(Protocol):
 class Call:
     """A request that waits for its reply."""
 
-    __slots__ = ("deadline", "done", "is_repeated", "request")
+    __slots__ = ("deadline", "done", "id", "is_repeated", "request")
 
     def __init__(self, request: Any, done: Done, deadline: float) -> None:
         self.request = request
         self.done: Done | None = done
         self.deadline = deadline
         self.is_repeated = False
+        self.id = 0
+        """The request_id on this connection; 0: it was not sent."""
 
     @property
     def repeats(self) -> bool:
@@ -263,11 +265,15 @@ class Session:
             self.settling.add(deliveries.queue, [(deliveries.first_receipt, last)], Action.RELEASE)
 
     def abandon(self, call: Call) -> None:
-        """Nobody waits for this reply any more; messages in it are put back."""
-        if call.done is not None:
-            call.done = None
-            if call in self._waiting:
-                self._waiting.remove(call)
+        """Nobody waits for this reply any more; the server neither, and messages that are on their way are put back."""
+        if call.done is None:
+            return
+        call.done = None
+        if call in self._waiting:
+            self._waiting.remove(call)
+        elif self.is_ready and isinstance(call.request, Pull) and self._open.get(call.id) is call:
+            self._link.send(0, Unsubscribe(call.id))
+            self._host.write_soon()
 
     @property
     def is_quiet(self) -> bool:
@@ -305,6 +311,7 @@ class Session:
             call.answer(error)
             return
         self._open[request_id] = call
+        call.id = request_id
         self._host.write_soon()
 
     def _send_waiting(self, now: float) -> None:

@@ -52,6 +52,7 @@ class Session:
         self._broker = broker
         self._send = send
         self._open: dict[int, Deferred[Any]] = {}
+        self._pulls: set[int] = set()  # those of the open ones that wait for messages
         self._subscriptions: dict[int, Any] = {}
         self._ended: deque[Any] = deque(maxlen=MOST_OPEN)  # may hold what goes back when the connection ends
         self._is_held = False
@@ -75,6 +76,8 @@ class Session:
             self._subscribe(request_id, request)
         elif kind is Pull and request.wait_ms:
             self._ask(request_id, replace(request, reader=self._reader))
+            if request_id in self._open:
+                self._pulls.add(request_id)
         else:
             self._ask(request_id, request)
 
@@ -136,6 +139,7 @@ class Session:
         )
 
     def _answer(self, reply: Any, request_id: int) -> None:
+        self._pulls.discard(request_id)
         if self._open.pop(request_id, None) is not None:
             self._reply(request_id, reply)
 
@@ -147,6 +151,7 @@ class Session:
             self._send(request_id, as_error(Failure()))
 
     def _fail(self, failure: Failure, request_id: int) -> None:
+        self._pulls.discard(request_id)
         if self._open.pop(request_id, None) is not None:
             self._send(request_id, as_error(failure))
 
@@ -190,3 +195,8 @@ class Session:
         subscription = self._subscriptions.get(request.subscription_id)
         if subscription is not None:
             subscription.end()
+        elif request.subscription_id in self._pulls:
+            waiting = self._open.pop(request.subscription_id)
+            self._pulls.discard(request.subscription_id)
+            waiting.cancel()  # it had nothing yet
+            self._send(request.subscription_id, Deliveries(""))

@@ -136,8 +136,7 @@ class ClientPeer:
         try:
             await self.call(verb, confirm=True, **options)
         except LeaseLost as lost:
-            assert lost.messages == len(batch)
-            return SettleReply(0, request.receipts)
+            return SettleReply(len(batch) - lost.messages, request.receipts)  # as all of them are lost, or none
         return SettleReply(len(batch))
 
     async def _list_queues(self, request: ListQueues) -> Any:

@@ -239,11 +239,19 @@ class LeaseTests(SessionTestCase):
         self.assertIsInstance(confirmed[0], ConnectionLost)
         self.assertEqual((self.depth(), self.session.lost_leases), (0, 0))
 
+    def test_pull_that_is_given_up(self) -> None:
+        """The server is told: nothing is taken for it any more."""
+        pull = Pull(("q",), 10, wait_ms=5000, delivery=Delivery.TAKEN)
+        self.session.abandon(self.session.ask(pull, self.fail, self.world.clock.seconds()))
+        self.world.ask(PUBLISH)
+        self.assertEqual(self.depth(), 3)
+
     def test_reply_that_nobody_waits_for(self) -> None:
         """Its messages are put back at once, and the delivery does not count."""
-        call = self.session.ask(Pull(("q",), 10, wait_ms=5000), self.fail, self.world.clock.seconds())
-        self.session.abandon(call)
         self.world.ask(PUBLISH)
+        call = self.session.ask(Pull(("q",), 10), self.fail, self.world.clock.seconds())
+        self.session.abandon(call)  # the reply is on its way
+        self.world.read()
         self.world.flush()
         deliveries = self.pull()
         self.assertEqual(len(deliveries.batch.payloads), 3)
