@@ -30,6 +30,7 @@ from quickpulse.transports.grpc_contract import (
     read_produce,
     read_stream_message,
 )
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.wire.grpc.payloads import write_payload
 
 if TYPE_CHECKING:
@@ -39,20 +40,29 @@ _log = Logger()
 
 
 class OpenStream:
-    """One call that may last for ever. `is_reading` while it waits for its peer, which a drain may interrupt."""
+    """One call that may last for ever. `is_reading` while it waits for its peer, which a drain may interrupt.
 
-    __slots__ = ("is_reading", "task")
+    :ivar held: what is known of its leases, where it may have some: a drain gives it time to settle them.
+    """
+
+    __slots__ = ("held", "is_reading", "task")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.is_reading = False
+        self.held: HeldLeases | None = None
+
+    def interrupt(self) -> None:
+        """End it, if it waits for its peer."""
+        if self.is_reading:
+            self.task.cancel()
 
 
 class OpenStreams:
     """The calls that may last for ever (StreamMessages, Watch, reflection), so that a drain can end them."""
 
     def __init__(self) -> None:
-        self.is_draining = False
+        self.is_draining = self.is_last_chance_over = False
         self.refused = 0
         """Calls that the drain has ended; while it grows, more may be on their way."""
         self._streams: set[OpenStream] = set()
@@ -81,11 +91,24 @@ class OpenStreams:
         await context.abort(grpc.StatusCode.UNAVAILABLE, DRAINING)
 
     def drain(self) -> None:
-        """Interrupt who waits for a peer; who is at work looks at `is_draining` before the next wait."""
+        """Interrupt who waits for a peer; who is at work looks at `is_draining` before the next wait.
+
+        Who holds leases may go on until they are settled, or until `drain_all`.
+        """
         self.is_draining = True
         for stream in self._streams:
-            if stream.is_reading:
-                stream.task.cancel()
+            if not self.waits_for(stream):
+                stream.interrupt()
+
+    def drain_all(self) -> None:
+        """Interrupt those too."""
+        self.is_last_chance_over = True
+        for stream in self._streams:
+            stream.interrupt()
+
+    def waits_for(self, stream: OpenStream) -> bool:
+        """Whether a drain leaves a call the time to settle what it holds."""
+        return stream.held is not None and bool(stream.held.count) and not self.is_last_chance_over
 
 
 class Draining(Exception):  # noqa: N818 - an event, not an error

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from quickpulse.transports.flow import knows_arrivals
 from quickpulse.transports.grpc_serving import Serving
 from quickpulse.transports.handed_out import HandedOut
+from quickpulse.transports.held_leases import SEVERED_SECONDS
 from quickpulse.transports.keepalive import PING_SECONDS, PING_TIMEOUT_SECONDS
 from quickpulse.wire.grpc.requests import TIMEOUT
 from quickpulse.wire.http2.connection import Connection, Role
@@ -235,13 +236,25 @@ class GrpcConnection(Protocol):
 
     # ---- the end ----
 
-    def drain(self) -> None:
-        """Say GOAWAY, serve what is on its way, end streams, and close."""
+    def drain(self, seconds: float) -> None:
+        """Say GOAWAY, serve what is on its way, end streams, and close.
+
+        After GOAWAY clients begin no calls on this connection: so one that holds leases has `seconds`, but for the last
+        of them, to settle those.
+        """
         if self._is_over or self._serving.is_draining:
             return
         self._serving.is_draining = True
         if self._opening is not None:
             self._close()
+            return
+        self._schedule(max(seconds - SEVERED_SECONDS, 0.0), self._announce)
+        self._serving.held.when_none(self._announce)
+
+    def _announce(self) -> None:
+        """The first GOAWAY."""
+        self._serving.held.when_none(None)
+        if self._is_over:
             return
         self._http2.announce_shutdown()
         self._http2.ping(_BETWEEN_GOAWAYS)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from quickpulse.requests import Reader
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.http2.answers import Answer
@@ -50,6 +51,9 @@ class CallContext(Protocol):
 
     peer: Reader
     """Who reads the replies of this connection."""
+
+    held: HeldLeases
+    """What is known of its leases."""
 
     def seconds_left(self) -> float | None:
         """Until the caller's deadline; None where it has none."""

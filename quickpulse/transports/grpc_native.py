@@ -101,12 +101,12 @@ class GrpcFactory(OpenConnections, Factory):
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""
         self.health.drain()
-        return self.end_all(_drain, seconds)
+        return self.end_all(lambda connection: _drain(connection, seconds), seconds)
 
 
-def _drain(connection: GrpcConnection) -> None:
+def _drain(connection: GrpcConnection, seconds: float) -> None:
     connection.flush()  # whoever watches the health is told first
-    connection.drain()
+    connection.drain(seconds)
 
 
 def _refusal(reason: str) -> bytes:

@@ -45,6 +45,7 @@ class OpenCall:
         self.stream = stream
         self.call = call
         self.peer: Reader = serving.peer
+        self.held = serving.held
         most_bytes = getattr(call.method, "max_bytes", None) or serving.settings.max_message_bytes
         self.reader = MessageReader(most_bytes, call.is_compressed)
         self.is_over = False

@@ -43,6 +43,9 @@ _NEVER = 2**31 - 1
 SEVERED_SECONDS = 1.0
 """Of the drain's time, kept for cutting what has not ended by itself."""
 
+LAST_SECONDS = 0.5
+"""Likewise, for telling those who have not settled what they hold that it is too late."""
+
 QUIET_SECONDS = 0.05
 """No new call for this long: what was on its way has been told."""
 
@@ -176,7 +179,9 @@ class GrpcServer(Service):
         self._streams.drain()
         quiet = min(QUIET_AT_MOST_SECONDS, seconds)
         await self._until_quiet(quiet)
+        last_chance = self._loop.call_later(max(seconds - quiet - LAST_SECONDS, 0.0), self._streams.drain_all)
         await server.stop(max(seconds - quiet, 0.0))
+        last_chance.cancel()
 
     async def _until_quiet(self, seconds: float) -> None:
         """Tell UNAVAILABLE to all that is on its way, before grpcio closes.

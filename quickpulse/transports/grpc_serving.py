@@ -26,6 +26,7 @@ from quickpulse.transports.grpc_open_calls import (
 )
 from quickpulse.transports.grpc_v0 import unavailable
 from quickpulse.transports.handed_out import HandedOut
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.wire.grpc.framing import MAX_INFLATED
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, only_trailers
@@ -95,6 +96,8 @@ class Serving:
         self.flush = link.flush
         self.peer = HeldReader()
         """Who reads the replies; held while too much waits for it."""
+        self.held = HeldLeases()
+        """What the connection's calls of v1 hold."""
         self.is_peer_slow = False
         """The buffer to the peer is above high water."""
         self.handed_out_bytes = 0

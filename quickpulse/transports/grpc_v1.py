@@ -76,10 +76,11 @@ class _FrameCall:
     :param call: the native server's.
     """
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "held")
 
     def __init__(self, call: StreamCall) -> None:
         self._call = call
+        self.held = call.held
 
     def close(self, error: RpcError | None = None) -> None:
         """The end, which no read need have brought about."""

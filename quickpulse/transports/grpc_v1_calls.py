@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from quickpulse.errors import QuickPulseError, Unauthenticated
 from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, at_leisure
 from quickpulse.transports.grpc_contract import DRAINING, NAME
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, rpc_error, serve
 from quickpulse.transports.v1_session import taken_in
 from quickpulse.wire.grpc.status import MAX_MESSAGE_CHARS, RpcError, Status
@@ -140,6 +141,7 @@ class ConnectCall:
         self._context = context
         self._traffic = traffic
         self._counts = traffic.of(NAME)
+        self.held = HeldLeases()
         self._connect = Connect(self, broker, max_batch_bytes)
         self._frames: deque[tuple[bytes, int]] = deque()
         self._waiting_bytes = 0
@@ -211,7 +213,8 @@ class ConnectCall:
     async def _read(self, stream: OpenStream, streams: OpenStreams) -> None:
         """Serve frames until there are no more, or one of them ends the call."""
         read = self._context.read
-        while not streams.is_draining:
+        stream.held = self.held
+        while not streams.is_draining or streams.waits_for(stream):
             stream.is_reading = True
             await self._has_room.wait()
             try:

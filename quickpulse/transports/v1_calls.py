@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from quickpulse.errors import MalformedRequest, QuickPulseError, RequestTooLarge
 from quickpulse.requests import Pull, Reader
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.transports.v1_frames import FrameSession
 from quickpulse.transports.v1_session import as_error, taken_in
 from quickpulse.wire.grpc.status import RpcError, Status
@@ -50,6 +51,9 @@ class Caller(Protocol):
     peer: Reader
     """Who reads it."""
 
+    held: HeldLeases
+    """Hears of leases."""
+
     handed_out: int
     """Is told how many messages in it are in no queue any more."""
 
@@ -71,6 +75,7 @@ def serve(
         written = write(reply)
         if caller is not None:
             caller.handed_out = taken_in(reply)
+            caller.held.note(request, reply)
         return written
 
     try:
@@ -96,6 +101,9 @@ def _failed(failure: Failure) -> Any:
 
 class FrameCall(Protocol):
     """What a server gives to a call of Connect."""
+
+    held: HeldLeases
+    """What is known of its leases, or of its connection's."""
 
     def send(self, frames: list[bytes], taken: int) -> None:
         """Send the answers to what was read just now.
@@ -123,7 +131,7 @@ class Connect:
 
     def __init__(self, call: FrameCall, broker: Any, max_batch_bytes: int) -> None:
         self._call = call
-        self._session = FrameSession(broker, BINARY, max_batch_bytes, call.send, self._push)
+        self._session = FrameSession(broker, BINARY, max_batch_bytes, call.send, self._push, call.held)
         self._has_ended = False
 
     def messages(self, messages: list[bytes]) -> None:

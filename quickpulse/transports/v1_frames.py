@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quickpulse.errors import QuickPulseError
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.transports.v1_session import Session, taken_in
 from quickpulse.wire.v1.errors import row_of
 from quickpulse.wire.v1.frames import Encoding, read_request, write_reply
@@ -24,6 +25,7 @@ class FrameSession(Session):
     :param send: `(frames, taken)`: write the replies to what was read just now; `taken` messages in them are in no
         queue any more, and are lost if they do not arrive.
     :param push: `(frame, taken)`: write what comes by itself.
+    :param held: as in Session.
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class FrameSession(Session):
         max_bytes: int,
         send: Callable[[list[bytes], int], None],
         push: Callable[[bytes, int], None],
+        held: HeldLeases | None = None,
     ) -> None:
-        super().__init__(broker, self._answered)
+        super().__init__(broker, self._answered, held)
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._send_frames = send

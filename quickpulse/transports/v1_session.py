@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from quickpulse.errors import InvalidArgument, QueueUnavailable, QuickPulseError, TooManyRequests
 from quickpulse.requests import Credit, Deliveries, Pull, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
 from quickpulse.transports.flow import HeldReader
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.wire.v1.table import BY_KIND
 
 _log = Logger()
@@ -46,9 +47,11 @@ class Session:
 
     :param broker: the IBroker.
     :param send: `(request_id, reply or error)`: write a frame.
+    :param held: what is known of the connection's leases; None: they are this session's.
     """
 
-    def __init__(self, broker: Any, send: Callable[[int, Any], None]) -> None:
+    def __init__(self, broker: Any, send: Callable[[int, Any], None], held: HeldLeases | None = None) -> None:
+        self.held = HeldLeases() if held is None else held
         self._broker = broker
         self._send = send
         self._open: dict[int, Deferred[Any]] = {}
@@ -131,20 +134,21 @@ class Session:
             self._send(request_id, as_error(Failure()))
             return
         if not isinstance(reply, Deferred):
-            self._reply(request_id, reply)
+            self._reply(request_id, request, reply)
             return
         self._open[request_id] = reply
-        reply.addCallbacks(self._answer, self._fail, callbackArgs=(request_id,), errbackArgs=(request_id,)).addErrback(
-            self._broken
-        )
+        reply.addCallbacks(
+            self._answer, self._fail, callbackArgs=(request_id, request), errbackArgs=(request_id,)
+        ).addErrback(self._broken)
 
-    def _answer(self, reply: Any, request_id: int) -> None:
+    def _answer(self, reply: Any, request_id: int, request: Any) -> None:
         self._pulls.discard(request_id)
         if self._open.pop(request_id, None) is not None:
-            self._reply(request_id, reply)
+            self._reply(request_id, request, reply)
 
-    def _reply(self, request_id: int, reply: Any) -> None:
+    def _reply(self, request_id: int, request: Any, reply: Any) -> None:
         """What the broker says; where that fits into no frame its client still hears of it."""
+        self.held.note(request, reply)
         try:
             self._send(request_id, reply)
         except Exception:
@@ -160,7 +164,7 @@ class Session:
 
     def _subscribe(self, request_id: int, request: Subscribe) -> None:
         def deliver(deliveries: Any) -> None:
-            self._reply(request_id, deliveries)
+            self._reply(request_id, request, deliveries)
 
         def ended(error: QuickPulseError | None) -> None:
             subscription = self._subscriptions.pop(request_id, None)

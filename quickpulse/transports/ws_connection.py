@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from quickpulse.errors import InvalidArgument, QuickPulseError, Unauthenticated
+from quickpulse.transports.held_leases import SEVERED_SECONDS
 from quickpulse.transports.tokens import CHALLENGE, SUBPROTOCOL_PREFIX, header_in
 from quickpulse.transports.ws_serving import CLOSED, CLOSING, CONNECTING, OPEN, ServingProtocol
 from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
@@ -86,6 +87,7 @@ class WsProtocol(ServingProtocol):
         self._linger: IDelayedCall | None = None
         self._idle_look: IDelayedCall | None = None
         self._next_turn: IDelayedCall | None = None
+        self._last_chance: IDelayedCall | None = None
         self._frames = 0  # of this turn
         self._joined_fragments = self._joined_data = 0  # as join_many has it: of the message, and of its frame
         self._idle_frames = self._idle_frames_asked = 0
@@ -288,12 +290,15 @@ class WsProtocol(ServingProtocol):
             if self._v1 is None:
                 self._say_restart()
             else:
+                wait = max(seconds - SEVERED_SECONDS, 0.0)
+                self._last_chance = self.factory.reactor.callLater(wait, self._say_restart)
                 self._v1.when_quiet(self._say_restart)
         elif self.state == CONNECTING:
             self.failHandshake("server is restarting", 503)
 
     def _say_restart(self) -> None:
-        self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
+        if self.state == OPEN:
+            self.sendCloseFrame(SERVICE_RESTART, b"server is restarting")
 
     def revoked(self, error: QuickPulseError) -> None:
         """Its token is not valid any more."""
@@ -326,7 +331,8 @@ class WsProtocol(ServingProtocol):
 
     def connectionLost(self, reason: Failure) -> None:
         """Forget the connection, and count what it took with it."""
-        for timer in (self._linger, self._idle_look, self._next_turn, self.closeHandshakeTimeoutCall):
+        timers = self._linger, self._idle_look, self._next_turn, self._last_chance, self.closeHandshakeTimeoutCall
+        for timer in timers:
             if timer is not None and timer.active():
                 timer.cancel()
         self._lost()

@@ -55,7 +55,7 @@ class WsSession:
         self._tell_if_quiet()
 
     def when_quiet(self, act: Callable[[], None]) -> None:
-        """Call `act` when no reply is awaited any more; subscriptions do not count."""
+        """Call `act` when no reply is awaited any more, and all is settled; subscriptions do not count."""
         self._when_quiet = act
         self._tell_if_quiet()
 
@@ -68,6 +68,6 @@ class WsSession:
         self._tell_if_quiet()
 
     def _tell_if_quiet(self) -> None:
-        if self._when_quiet is not None and self._session.is_quiet:
+        if self._when_quiet is not None and self._session.is_quiet and not self._session.held.count:
             act, self._when_quiet = self._when_quiet, None
             act()

@@ -472,7 +472,7 @@ class DrainTests(SynchronousTestCase):
         """The second drain of a connection changes nothing."""
         it = GrpcConversation().open()
         self.drained(it)
-        it.protocol.drain()
+        it.protocol.drain(8.0)
         it.read()
         self.assertEqual(len(it.goaways()), 1)
 

@@ -23,6 +23,7 @@ from quickpulse.requests import (
     Subscribed,
     SubscriptionEnded,
 )
+from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.transports.v1_calls import Connect, request_fault, rpc_error, serve
 from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.v1.frames import BINARY, read_reply, write_request
@@ -129,6 +130,7 @@ class FakeCall:
         self.sent: list[list[tuple[int, Any]]] = []
         self.taken: list[int] = []
         self.ends: list[RpcError | None] = []
+        self.held = HeldLeases()
 
     def send(self, frames: list[bytes], taken: int) -> None:
         """Together."""
