@@ -39,9 +39,9 @@ def completion(context: click.Context, shell: str) -> None:
     """Write the script that makes SHELL complete commands, options, and names of queues.
 
     \b
-    bash:  quickpulse completion bash > ~/.local/share/bash-completion/completions/quickpulse
-    zsh:   quickpulse completion zsh > "${fpath[1]}/_quickpulse"
-    fish:  quickpulse completion fish > ~/.config/fish/completions/quickpulse.fish
+    bash: in ~/.bashrc   eval "$(quickpulse completion bash)"
+    zsh:  in ~/.zshrc    eval "$(quickpulse completion zsh)"
+    fish: quickpulse completion fish > ~/.config/fish/completions/quickpulse.fish
     """  # noqa: D301 - click's mark of lines that stay as they are
     kind = get_completion_class(shell)
     assert kind is not None

@@ -31,7 +31,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def start(*arguments: str, url: str, **how: Any) -> subprocess.Popen[bytes]:
     """The command as a process, with pipes where `how` says nothing else."""
-    pipes: dict[str, int | IO[Any]] = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    pipes: dict[str, int | IO[Any]] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     settings = environment(QUICKPULSE_URL=url, **PATIENT)
     return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=settings, **{**pipes, **how})
 

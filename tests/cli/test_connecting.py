@@ -1,0 +1,64 @@
+"""Which server, and with what token."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.cli.connecting import read_token
+from tests.cli.commands import CommandTestCase
+from tests.client.proxy import free_port
+
+
+class ServerTests(CommandTestCase):
+    """Where it is."""
+
+    def test_the_flag_decides(self) -> None:
+        """Over the environment."""
+        self.command("health", "--url", self.url, QUICKPULSE_URL="quickpulse://127.0.0.1:1")
+
+    def test_nobody_is_there(self) -> None:
+        """Status 5, one line, and no longer than was said."""
+        url = f"quickpulse://127.0.0.1:{free_port()}"
+        result = self.command("health", "--url", url, "--timeout", "0.2", status=5)
+        self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.assertIn("does not answer", result.stderr)
+
+    def test_no_url(self) -> None:
+        """Wrong usage."""
+        self.assertEqual(len(self.command("queues", "--url", "nonsense", status=2).stderr.splitlines()), 1)
+
+    def test_no_time(self) -> None:
+        """Wrong usage."""
+        self.command("queues", "--timeout", "0", status=2)
+        self.command("queues", "--timeout", "-1", status=2)
+
+    def test_an_unknown_variable(self) -> None:
+        """It is found out; the nearest is named."""
+        result = self.command("queues", QUICKPULSE_URI="x", status=2)
+        self.assertIn("unknown environment variable QUICKPULSE_URI; did you mean QUICKPULSE_URL?", result.stderr)
+
+
+class TokenTests(SynchronousTestCase):
+    """From a file or the environment, and from nowhere else."""
+
+    def file(self, text: str) -> str:
+        """A file with this text."""
+        path = Path(self.mktemp())
+        path.write_text(text)
+        return str(path)
+
+    def test_the_first_of_a_file(self) -> None:
+        """Comments and empty lines are passed over; the file decides over the environment."""
+        self.patch(os, "environ", {"QUICKPULSE_TOKEN": "other"})
+        self.assertEqual(read_token(self.file("# old\n\n secret  # new\nnext\n")), "secret")
+        self.assertEqual(read_token(None), "other")
+
+    def test_no_token(self) -> None:
+        """The file is named, and not what is in it."""
+        for path in (self.file("# none\n"), "/nowhere/x"):
+            error = self.assertRaises(click.UsageError, read_token, path)
+            self.assertIn(path, error.message)
