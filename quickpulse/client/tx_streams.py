@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -93,7 +93,11 @@ class Subscription:
         await self._inner.close()
 
     def __aiter__(self) -> AsyncIterator[Message]:
-        return self._inner.__aiter__()
+        self._inner.open()
+        return self
+
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
+        return self._inner.__anext__()
 
     def next_batch(self) -> Deferred[Batch | None]:
         """What came together; None at the end.

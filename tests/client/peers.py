@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 
 from quickpulse import client as blocking
 from quickpulse.client import LeaseLost, Options, PartialPublish, aio, tx
@@ -72,12 +73,24 @@ class ClientPeer:
             Redrive: lambda each: self._counted(each, "redrive", target=each.target, max_messages=each.max_messages),
         }
 
-    async def open(self, port: str) -> ClientPeer:
+    async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect to host:port."""
         raise NotImplementedError
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
         """Say it, and wait."""
+        raise NotImplementedError
+
+    async def made(self, verb: Any, **options: Any) -> Any:
+        """A publisher, or a subscription that is open."""
+        raise NotImplementedError
+
+    async def next(self, messages: Any) -> Any:
+        """A subscription's next message."""
+        raise NotImplementedError
+
+    async def confirmed(self, confirmation: Any) -> None:
+        """A publisher's message is; raises why it is not."""
         raise NotImplementedError
 
     async def as_it_is(self, request: Any) -> Any:
@@ -165,14 +178,26 @@ def patience(request: Any) -> float:
 class AioPeer(ClientPeer):
     """asyncio's."""
 
-    async def open(self, port: str) -> ClientPeer:
+    async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect."""
-        self.client = await aio.connect(f"quickpulse://{port}", options=STILL)
+        self.client = await aio.connect(f"quickpulse://{port}", options=options, **how)
         return self
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
         """Await it."""
         return await verb(*arguments, **options)
+
+    async def made(self, verb: Any, **options: Any) -> Any:
+        """At once."""
+        return await verb(**options).__aenter__()
+
+    async def next(self, messages: Any) -> Any:
+        """As `async for` has it."""
+        return await messages.__anext__()
+
+    async def confirmed(self, confirmation: Any) -> None:
+        """Await it."""
+        await confirmation
 
     async def as_it_is(self, request: Any) -> Any:
         """Ask."""
@@ -182,14 +207,27 @@ class AioPeer(ClientPeer):
 class TxPeer(ClientPeer):
     """Twisted's, on the reactor of the tests."""
 
-    async def open(self, port: str) -> ClientPeer:
+    async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect."""
-        self.client = await self.call(tx.connect, f"quickpulse://{port}", reactor=reactor, options=STILL)
+        self.client = await self.call(tx.connect, f"quickpulse://{port}", reactor=reactor, options=options, **how)
         return self
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
-        """What its Deferred gives."""
-        return await verb(*arguments, **options).asFuture(asyncio.get_running_loop())
+        """What its Deferred gives, or what it has given already."""
+        result = verb(*arguments, **options)
+        return await (result.asFuture(asyncio.get_running_loop()) if isinstance(result, Deferred) else result)
+
+    async def made(self, verb: Any, **options: Any) -> Any:
+        """At once."""
+        return await verb(**options).__aenter__()
+
+    async def next(self, messages: Any) -> Any:
+        """As `async for` has it."""
+        return await self.call(lambda: Deferred.fromCoroutine(messages.__anext__()))
+
+    async def confirmed(self, confirmation: Any) -> None:
+        """By callback."""
+        await self.call(confirmation.result)
 
     async def as_it_is(self, request: Any) -> Any:
         """Ask."""
@@ -199,14 +237,26 @@ class TxPeer(ClientPeer):
 class BlockingPeer(ClientPeer):
     """The blocking one, by threads."""
 
-    async def open(self, port: str) -> ClientPeer:
+    async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect."""
-        self.client = await self.call(blocking.connect, f"quickpulse://{port}", options=STILL)
+        self.client = await self.call(blocking.connect, f"quickpulse://{port}", options=options, **how)
         return self
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
         """In a thread of its own: one that waits holds up none."""
         return await asyncio.to_thread(verb, *arguments, **options)
+
+    async def made(self, verb: Any, **options: Any) -> Any:
+        """It asks the client's thread."""
+        return await self.call(verb, **options)
+
+    async def next(self, messages: Any) -> Any:
+        """As `for` has it."""
+        return await self.call(next, messages)
+
+    async def confirmed(self, confirmation: Any) -> None:
+        """Wait."""
+        await self.call(confirmation.result)
 
     async def as_it_is(self, request: Any) -> Any:
         """Ask."""

@@ -1,0 +1,300 @@
+"""What the three clients promise alike, story by story: asyncio's, Twisted's, and the blocking one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from quickpulse.client import ClientClosed, ConnectionLost, LeaseLost, Options, PartialPublish, Timeout
+from quickpulse.errors import QueueFull
+from quickpulse.requests import Policy
+from tests.client.peers import AioPeer, BlockingPeer, ClientPeer, TxPeer
+from tests.client.proxy import Proxy, free_port
+from tests.client.servers import shared_server
+from tests.serving import in_loop
+
+STORY_SECONDS = 60
+
+USUAL = Options()
+
+AT_ONCE = Policy(retry_delays_ms=(0,))
+
+
+def story(method: Callable[[Any, ClientPeer, Any], Awaitable[None]]) -> Callable[[Any], Deferred]:
+    """A test that is played in the reactor's loop, with a client and an empty queue of its own."""
+
+    @wraps(method)
+    def play(self: Any) -> Deferred:
+        async def run() -> None:
+            peer = await self.open(shared_server().target)
+            try:
+                await method(self, peer, peer.client.queue(self.id().partition("tests.client.")[2]))
+            finally:
+                await peer.close()
+
+        return in_loop(asyncio.wait_for(run(), STORY_SECONDS))
+
+    return play
+
+
+class Stories:
+    """A class below says of whom."""
+
+    make_peer: type[ClientPeer]
+
+    async def open(self, port: str, options: Options = USUAL, **how: Any) -> ClientPeer:
+        """A client."""
+        return await self.make_peer().open(port, options, **how)
+
+    @story
+    async def test_leaving_a_message(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Success acks; an exception nacks and goes on; somebody who is interrupted puts it back, uncounted."""
+        await peer.call(queue.set_policy, AT_ONCE)
+        await peer.call(queue.publish, b"x")
+        message = await peer.call(queue.get)
+        with self.assertRaises(ZeroDivisionError), message:
+            raise ZeroDivisionError
+        again = await peer.call(queue.get, wait_seconds=10)
+        self.assertEqual(again.delivery_count, 2)
+        with self.assertRaises(KeyboardInterrupt), again:
+            raise KeyboardInterrupt
+        last = await peer.call(queue.get, wait_seconds=10)
+        self.assertEqual(last.delivery_count, 2)
+        with last:
+            pass
+        info = await peer.call(queue.stats)
+        self.assertEqual((info.ready, info.leased, info.counts["acked"], info.counts["nacked"]), (0, 0, 1, 1))
+
+    @story
+    async def test_leaving_a_batch(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """The same of all that was not settled one by one."""
+        await peer.call(queue.set_policy, AT_ONCE)
+        await peer.call(queue.publish_many, [b"0", b"1", b"2"])
+        batch = await peer.call(queue.pull, max_messages=3)
+        with self.assertRaises(ZeroDivisionError), batch:
+            batch[1].ack()
+            raise ZeroDivisionError
+        batch = await peer.call(queue.pull, max_messages=3, wait_seconds=10)
+        self.assertEqual(list(batch.payloads), [b"0", b"2"])
+        with batch:
+            pass
+        self.assertEqual((await peer.call(queue.stats)).counts["acked"], 3)
+
+    @story
+    async def test_lost_lease(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """With `confirm` every verb says so, and how many; without it they are counted."""
+        await peer.call(queue.publish_many, [b"%d" % number for number in range(7)])
+        batch = await peer.call(queue.pull, max_messages=7)
+        await peer.call(queue.delete)
+        one = batch[0]
+        for verb, options in (
+            (batch[1].ack, {}),
+            (batch[2].nack, {}),
+            (batch[3].release, {}),
+            (one.extend, {"seconds": 5}),
+            (one.dead_letter, {"reason": "no"}),
+        ):
+            with self.assertRaises(LeaseLost) as caught:
+                await peer.call(verb, confirm=True, **options)
+            self.assertEqual(caught.exception.messages, 1)
+        with self.assertRaises(LeaseLost) as caught:
+            await peer.call(batch.ack, confirm=True)
+        self.assertEqual(caught.exception.messages, 3)
+        other = peer.client.queue(f"{queue.name}.other")
+        await peer.call(other.publish, b"x")
+        message = await peer.call(other.get)
+        await peer.call(other.delete)
+        message.ack()
+        await peer.call(other.take_many, 1)
+        self.assertEqual(peer.client.lost_leases, 1)
+
+    @story
+    async def test_confirmed(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """What is confirmed is done."""
+        await peer.call(queue.publish_many, [b"0", b"1"])
+        batch = await peer.call(queue.pull, max_messages=2)
+        await peer.call(batch[0].ack, confirm=True)
+        self.assertEqual((await peer.call(queue.stats)).leased, 1)
+        await peer.call(batch.release, confirm=True)
+        self.assertEqual((await peer.call(queue.stats)).ready, 1)
+
+    @story
+    async def test_partial_publish(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """It says what was accepted, what was not, and why; all or none accepts none."""
+        await peer.call(queue.set_policy, Policy(capacity=2))
+        with self.assertRaises(PartialPublish) as caught:
+            await peer.call(queue.publish_many, [b"0", b"1", b"2"])
+        partial = caught.exception
+        self.assertEqual((partial.accepted, partial.rejected), (2, 1))
+        self.assertEqual([(each.index, type(each.error)) for each in partial.rejections], [(2, QueueFull)])
+        self.assertEqual([tuple(each) for each in partial.reply.sequences], [(1, 2)])
+        await peer.call(queue.take_many, 1)
+        with self.assertRaises(PartialPublish) as caught:
+            await peer.call(queue.publish_many, [b"3", b"4"], atomic=True)
+        self.assertEqual((caught.exception.accepted, caught.exception.rejected), (0, 2))
+        self.assertEqual(await peer.call(queue.take_many, 5), [b"1"])
+
+    @story
+    async def test_publisher(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Each message's fate is known by itself, and what was not accepted is told at the end."""
+        await peer.call(queue.set_policy, Policy(capacity=2))
+        out = await peer.made(queue.publisher)
+        confirmations = [await peer.call(out.publish, b"%d" % number) for number in range(4)]
+        with self.assertRaises(PartialPublish) as caught:
+            await peer.call(out.close)
+        self.assertEqual((caught.exception.accepted, caught.exception.rejected), (2, 2))
+        await peer.confirmed(confirmations[1])
+        with self.assertRaises(QueueFull):
+            await peer.confirmed(confirmations[2])
+        self.assertTrue(all(each.done() for each in confirmations))
+        with self.assertRaises(ClientClosed):
+            await peer.call(out.publish, b"x")
+        self.assertEqual(await peer.call(queue.take_many, 5), [b"0", b"1"])
+
+    @story
+    async def test_subscription(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """In order; what its user has not seen goes back at the end, and that delivery does not count."""
+        await peer.call(queue.publish_many, [b"%d" % number for number in range(10)])
+        messages = await peer.made(queue.subscribe)
+        seen = [await peer.next(messages) for _ in range(3)]
+        self.assertEqual([message.payload for message in seen], [b"0", b"1", b"2"])
+        await peer.call(messages.close)
+        seen[0].ack()
+        again = await peer.call(queue.pull, max_messages=20, wait_seconds=10)
+        self.assertEqual([each.payload for each in again], [b"%d" % number for number in range(3, 10)])
+        self.assertEqual({each.delivery_count for each in again}, {1})
+        await peer.call(seen[1].ack, confirm=True)
+        self.assertEqual((await peer.call(queue.stats)).leased, 8)
+
+    @story
+    async def test_close_with_all_open(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Of a client: publishers are flushed, acks are sent, and what nobody has seen goes back."""
+        await peer.call(queue.publish_many, [b"0", b"1", b"2"])
+        other = await self.open(shared_server().target)
+        theirs = other.client.queue(queue.name)
+        messages = await other.made(theirs.subscribe)
+        message = await other.next(messages)
+        out = await other.made(other.client.queue(f"{queue.name}.out").publisher)
+        confirmation = await other.call(out.publish, b"last")
+        message.ack()
+        await other.close()
+        await other.confirmed(confirmation)
+        again = await peer.call(queue.pull, max_messages=20, wait_seconds=10)
+        self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"1", 1), (b"2", 1)])
+        self.assertEqual(await peer.call(peer.client.queue(f"{queue.name}.out").take_many, 5), [b"last"])
+        self.assertEqual((await peer.call(queue.stats)).counts["acked"], 1)
+
+    @story
+    async def test_closed(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Nothing can be asked any more, and closing twice is no error."""
+        await peer.close()
+        for verb in (queue.publish, queue.publish_many):
+            with self.assertRaises(ClientClosed):
+                await peer.call(verb, b"x")
+
+    @story
+    async def test_waits_that_close_ends(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Who waits for a message is told that the client was closed."""
+        other = await self.open(shared_server().target)
+        waiting = asyncio.ensure_future(other.call(other.client.queue(queue.name).get, wait_seconds=50))
+        while not [each for each in await peer.call(peer.client.list_queues, queue.name) if each.waiters]:
+            await asyncio.sleep(0.005)
+        await other.close()
+        with self.assertRaises(ClientClosed):
+            await waiting
+
+    @story
+    async def test_consume(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Callbacks: success acks, an exception nacks and is logged; the end of the queue ends it, with the reason."""
+        await peer.call(queue.set_policy, AT_ONCE)
+        await peer.call(queue.publish_many, [b"%d" % number for number in range(20)])
+        done: set[bytes] = set()
+
+        def work(message: Any) -> None:
+            if message.delivery_count == 1 and message.payload.endswith(b"7"):
+                raise ZeroDivisionError
+            done.add(message.payload)
+
+        with self.assertLogs("quickpulse.client") as logs:
+            consuming = asyncio.ensure_future(peer.call(queue.consume, work, concurrency=3))
+            while (info := await peer.call(queue.stats)).counts["acked"] < 20:
+                await asyncio.sleep(0.005)
+        self.assertEqual((len(done), info.counts["nacked"], len(logs.records)), (20, 2, 2))
+        await peer.call(queue.delete)
+        with self.assertRaises(Exception) as caught:
+            await consuming
+        self.assertEqual(caught.exception.code, "NOT_FOUND")
+
+    @story
+    async def test_no_reply(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Every wait has an end: of a request, of a batch, of a confirmation, and of closing."""
+        proxy = Proxy(shared_server().port)
+        port = f"127.0.0.1:{await proxy.start()}"
+        other = await self.open(port, Options(timeout_seconds=0.3, keepalive_seconds=60))
+        theirs = other.client.queue(queue.name)
+        out = await other.made(theirs.publisher)
+        proxy.swallows_replies = True
+        confirmation = await other.call(out.publish, b"x")
+        for verb, arguments in (
+            (theirs.publish, (b"x",)),
+            (theirs.stats, ()),
+            (theirs.take_many, (1,)),
+            (theirs.get, ()),
+        ):
+            with self.assertRaises(Timeout):
+                await other.call(verb, *arguments)
+        with self.assertRaises(Timeout):
+            await other.confirmed(confirmation)
+        with self.assertRaises((Timeout, PartialPublish)):
+            await other.close()
+        await proxy.stop()
+        self.assertEqual(await peer.call(queue.purge), 0)  # taken by the one whose reply was lost
+
+    @story
+    async def test_no_server(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """It is an error in time, that says what is wrong."""
+        with self.assertRaises(ConnectionLost) as caught:
+            await self.open(f"127.0.0.1:{free_port()}", wait_seconds=0.2)
+        self.assertIn("no connection to 127.0.0.1", str(caught.exception))
+
+    @story
+    async def test_cut(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """A connection that ends comes back: what was asked is asked again, and nothing is there twice."""
+        proxy = Proxy(shared_server().port)
+        options = Options(timeout_seconds=20, first_backoff_seconds=0.02, max_backoff_seconds=0.1)
+        other = await self.open(f"127.0.0.1:{await proxy.start()}", options)
+        theirs = other.client.queue(queue.name)
+        for number in range(10):
+            publishing = asyncio.ensure_future(other.call(theirs.publish, b"%d" % number))
+            await asyncio.sleep(0)
+            proxy.cut()
+            await publishing
+        await other.close()
+        await proxy.stop()
+        self.assertEqual(await peer.call(queue.take_many, 20), [b"%d" % number for number in range(10)])
+
+
+class AioTests(Stories, TestCase):
+    """asyncio's client."""
+
+    timeout = 90
+    make_peer = AioPeer
+
+
+class TxTests(Stories, TestCase):
+    """Twisted's client."""
+
+    timeout = 90
+    make_peer = TxPeer
+
+
+class BlockingTests(Stories, TestCase):
+    """The blocking client."""
+
+    timeout = 90
+    make_peer = BlockingPeer
