@@ -53,10 +53,18 @@ class WritingTests(SynchronousTestCase):
         for accept in ("", OPENMETRICS):
             encode, _ = choose_encoder(accept)
             writing = Writing(registry.collect(), encode)
-            steps = [writing.go_on(), writing.go_on(), writing.go_on()]
-            self.assertEqual(steps, [False, False, True])
+            self.assertEqual([writing.go_on() for _ in range(3)], [False, False, True])
             self.assertTrue(writing.page == encode(registry))
         self.assertEqual(writing.page.count(b"# EOF"), 1)
+
+    def test_a_long_family(self) -> None:
+        """It is divided, and its head is written once."""
+        registry = registry_of(2 * TURN_SAMPLES + 1)
+        for accept in ("", OPENMETRICS):
+            encode, _ = choose_encoder(accept)
+            writing = Writing(registry.collect(), encode)
+            self.assertEqual([writing.go_on() for _ in range(5)], [False] * 4 + [True])
+            self.assertTrue(writing.page == encode(registry))
 
     def test_nothing(self) -> None:
         """An empty registry is a page too."""
