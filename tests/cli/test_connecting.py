@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from quickpulse.cli.connecting import read_token
 from tests.cli.commands import CommandTestCase
 from tests.client.proxy import free_port
+from tests.interop.server import RealServer
 
 
 class ServerTests(CommandTestCase):
@@ -40,6 +41,25 @@ class ServerTests(CommandTestCase):
         """It is found out; the nearest is named."""
         result = self.command("queues", QUICKPULSE_URI="x", status=2)
         self.assertIn("unknown environment variable QUICKPULSE_URI; did you mean QUICKPULSE_URL?", result.stderr)
+
+
+class AccessTests(CommandTestCase):
+    """A server that wants a token."""
+
+    def test_token(self) -> None:
+        """Refused without one, or with another; served with the right one, from a file or the environment."""
+        path = Path(self.mktemp())
+        path.write_text("secret\n")
+        path.chmod(0o600)
+        server = RealServer("grpc", "--auth-token-file", str(path.resolve()))
+        self.addCleanup(server.end)
+        url = f"quickpulse://{server.target}"
+        for variables in ({}, {"QUICKPULSE_TOKEN": "other"}):
+            said = self.command("queues", "--url", url, status=4, **variables).stderr
+            self.assertEqual(len(said.splitlines()), 1)
+            self.assertIn("token", said)
+        self.command("queues", "--url", url, QUICKPULSE_TOKEN="secret")
+        self.command("queues", "--url", url, "--token-file", str(path))
 
 
 class TokenTests(SynchronousTestCase):

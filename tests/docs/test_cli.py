@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from quickpulse.cli.app import commands
 from quickpulse.cli.exits import Exit
 from tests.cli.commands import PATIENT, environment
-from tests.docs.pages import ROOT, blocks, plain, table
+from tests.docs.pages import README, ROOT, blocks, plain, table
 from tests.interop.server import RealServer
 
 PAGE = ROOT / "docs" / "cli.md"
@@ -69,6 +70,18 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(expected.language, "text")
             said = self.shell(text, f"quickpulse://{server.target}")
             self.assertEqual(timeless(said), timeless(expected.text), text)
+
+    def test_the_first_steps(self) -> None:
+        """Those of the README do what they say."""
+        if shutil.which("bash") is None:
+            self.skipTest("no bash here")
+        server = RealServer("grpc")
+        self.addCleanup(server.end)
+        (text,) = (block.text for block in blocks(README) if block.language == "sh" and "quickpulse pub" in block.text)
+        lines = self.shell(f"set -eo pipefail\n{text}", f"quickpulse://{server.target}").splitlines()
+        self.assertEqual([line.split()[0] for line in lines[1:5]], ["PAYLOAD", "1", "2", "3"], lines)
+        self.assertEqual(lines[5:8], ["1", "2", "3"])
+        self.assertEqual((json.loads(lines[8])["name"], len(lines)), ("jobs", 9))
 
     def test_every_command_has_its_section(self) -> None:
         """And no section is about another one."""
