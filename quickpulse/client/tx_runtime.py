@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from inspect import CORO_RUNNING, getcoroutinestate
 from ssl import SSLContext
 from typing import Any
 
@@ -12,7 +13,7 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.python.failure import Failure
 
 from quickpulse.client.messages import interrupted_by
@@ -89,6 +90,8 @@ class TwistedRuntime:
         endpoint = _endpoint_kind(address.host)(self.reactor, address.host, address.port, timeout=seconds)
         try:
             await connectProtocol(endpoint, protocol)
+        except ConnectingCancelledError:
+            raise CancelledError from None
         except (ConnectError, DNSLookupError) as error:
             raise OSError(str(error)) from None
         if not await self.within(seconds, protocol.until_opened()):
@@ -154,13 +157,18 @@ class _Task:
     """A coroutine that runs by itself."""
 
     def __init__(self, runtime: TwistedRuntime, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._runtime = runtime
+        self._coroutine = coroutine
         self._ended = runtime.future()
         self._running = Deferred.fromCoroutine(coroutine)
         self._running.addBoth(self._end)
 
     def cancel(self) -> None:
         """Have it end where it waits."""
-        self._running.cancel()
+        if getcoroutinestate(self._coroutine) == CORO_RUNNING:  # it does this itself: it ends where it waits next
+            self._runtime.call_soon(self._running.cancel)
+        else:
+            self._running.cancel()
 
     async def join(self) -> None:
         """Until it has ended, however it did."""

@@ -50,6 +50,57 @@ with connect(sys.argv[1]) as client:
     assert queue.take_many(10) == [b"parent", b"child", b"parent again"]
 """
 
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from quickpulse.client import connect
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with connect(sys.argv[1]) as client:
+    queue = client.queue("interrupted")
+    messages = client.queue("interrupted").subscribe()
+
+    def interrupt(waiters):
+        while not [each for each in client.list_queues("interrupted") if each.waiters == waiters]:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    for wait, waiters in (
+        (lambda: next(messages), 1),
+        (lambda: queue.get(wait_seconds=50), 1),
+        (lambda: queue.take_many(1, wait_seconds=50), 1),
+    ):
+        thread = threading.Thread(target=interrupt, args=(waiters,))
+        try:
+            thread.start()
+            wait()
+        except KeyboardInterrupt:
+            thread.join()
+        else:
+            sys.exit("it was not interrupted")
+        messages.close()
+    queue.publish(b"x")
+    with queue.get(wait_seconds=10) as message:
+        assert message.delivery_count == 1, message.delivery_count
+    assert not queue.stats().waiters
+"""
+
+INTERRUPTED_CALLBACK = """
+import os, signal, sys
+from quickpulse.client import connect
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with connect(sys.argv[1]) as client:
+    queue = client.queue("interrupted-callback")
+    queue.publish_many([b"0", b"1"])
+    try:
+        queue.consume(lambda message: os.kill(os.getpid(), signal.SIGINT), concurrency=1)
+    except KeyboardInterrupt:
+        pass
+    else:
+        sys.exit("it was not interrupted")
+with connect(sys.argv[1]) as client:
+    info = client.queue("interrupted-callback").stats()
+    assert (info.ready + info.counts["acked"], info.leased) == (2, 0), info
+"""
+
 IMPORTING = """
 import sys
 import quickpulse.client
@@ -271,6 +322,14 @@ class ProcessTests(BlockingTestCase):
         if not hasattr(os, "fork"):
             self.skipTest("there is no fork here")
         python(FORKING, self.url)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C ends a wait, and nothing is taken for it any more."""
+        python(INTERRUPTED, self.url)
+
+    def test_interrupted_callbacks(self) -> None:
+        """Ctrl-C ends `consume`: what was done is acked, the rest goes back."""
+        python(INTERRUPTED_CALLBACK, self.url)
 
     def test_imports(self) -> None:
         """Importing a client imports no server, and no codec before there is a connection."""
