@@ -116,7 +116,7 @@ class Lease:
             self.schedule(self.queue.agenda)
         return self.first + held
 
-    # ---- settling: indexes from `start` up to `stop` ----
+    # ---- settling: indexes from `start` up to `stop`; nothing is kept of a block that is settled as a whole ----
 
     def forget(self, start: int, stop: int, unknown: Unknown) -> int:
         """These are done: gone for good. How many that were."""
@@ -125,7 +125,8 @@ class Lease:
         if stop - start == self.left == len(payloads):
             count, sequences, size_bytes = self.left, run.sequences, run.size_bytes
             self.left = 0
-            run.payloads = [None] * count  # type: ignore[list-item]
+            if self.queue.open_lease is self:
+                run.payloads = [None] * count  # type: ignore[list-item]
         else:
             held = self._held(start, stop, unknown)
             if not held:
@@ -149,7 +150,8 @@ class Lease:
         if stop - start == self.left == len(self.run.payloads):
             self.left = 0
             part = self.run
-            self.run = part.like([None] * len(part.payloads), part.sequences, 0, 0)  # type: ignore[list-item]
+            if self.queue.open_lease is self:
+                self.run = part.like([None] * len(part.payloads), part.sequences, 0, 0)  # type: ignore[list-item]
         else:
             held = self._held(start, stop, unknown)
             if not held:

@@ -23,7 +23,7 @@ class Leases:
     :param next_receipt: the first that is given out.
     """
 
-    __slots__ = ("_blocks", "_firsts", "_held_by", "_sweep_at", "next_receipt")
+    __slots__ = ("_blocks", "_ended", "_firsts", "_held_by", "_sweep_at", "next_receipt")
 
     def __init__(self, next_receipt: int) -> None:
         self.next_receipt = next_receipt
@@ -31,6 +31,7 @@ class Leases:
         self._firsts: list[int] = []
         self._held_by: dict[object, list[Lease]] = {}
         self._sweep_at = LEAST_SWEPT
+        self._ended = 0  # blocks of queues that are gone, since the last sweep
 
     def grant(self, queue: NamedQueue, pieces: Sequence[Run], deadline: int, holder: object = None) -> int:
         """Lease what was taken until `deadline`; the receipt of the first message, the others follow."""
@@ -77,17 +78,23 @@ class Leases:
                 queue.fail(run, 0, now_ms)
 
     def forget(self, queue: NamedQueue) -> None:
-        """A queue is gone, and all that was leased of it."""
-        for block in self._blocks:
-            if block.queue is queue:
-                block.end()
+        """A queue is gone, and all that was leased of it. It costs what that is."""
         queue.open_lease = None
-        self._sweep()
+        for block in queue.blocks:
+            block.end()
+        self._ended += len(queue.blocks)
+        queue.blocks = []
+        if 2 * self._ended > len(self._blocks):
+            self._sweep()
 
     def _add(self, queue: NamedQueue, run: Run, room: int, deadline: int, holder: object) -> Lease:
         block = Lease(queue, run, self.next_receipt, room, deadline, holder)
         if holder is not None:
             self._held_by.setdefault(holder, []).append(block)
+        queue.blocks.append(block)
+        if len(queue.blocks) > queue.most_blocks:
+            queue.blocks = [each for each in queue.blocks if each.left or queue.open_lease is each]
+            queue.most_blocks = 2 * len(queue.blocks) + LEAST_SWEPT
         self._blocks.append(block)
         self._firsts.append(self.next_receipt)
         self.next_receipt += room
@@ -108,3 +115,4 @@ class Leases:
             else:
                 del self._held_by[holder]
         self._sweep_at = 2 * len(self._blocks) + LEAST_SWEPT
+        self._ended = 0

@@ -48,6 +48,7 @@ class NamedQueue:
     :ivar held_bytes: their size.
     :ivar size_bytes: of all messages, payloads and properties.
     :ivar extras: what single messages have, by sequence.
+    :ivar blocks: what is leased of it, with some that are at their end; more than `most_blocks` are swept.
     :ivar buried: dead letters of others that came in.
     :ivar touched: when it was last asked for anything, or became empty.
     :ivar is_slow: v0's short ways do not hold: something is here that they do not look at.
@@ -56,6 +57,7 @@ class NamedQueue:
 
     __slots__ = (
         "agenda",
+        "blocks",
         "buried",
         "capacity",
         "capacity_bytes",
@@ -73,6 +75,7 @@ class NamedQueue:
         "lane",
         "leased",
         "max_deliveries",
+        "most_blocks",
         "name",
         "on_dead",
         "open_lease",
@@ -108,6 +111,8 @@ class NamedQueue:
         self.keys = Keys(agenda)
         self.watchers: list[Callable[[], None]] = []
         self.open_lease: Lease | None = None
+        self.blocks: list[Lease] = []
+        self.most_blocks = 0
         self.held = self.held_bytes = self.size_bytes = self.leased = self.buried = self.touched = 0
         self.is_paused = self.is_publish_paused = self.is_dead_letters = self.is_gone = self.is_slow = False
         self.own_policy: Policy | None = None

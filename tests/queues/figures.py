@@ -9,8 +9,11 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from statistics import median
 from time import process_time
 from typing import Any
 
@@ -19,6 +22,9 @@ from quickpulse.queues.memory import MessageQueue
 from quickpulse.requests import Action, Batch, Publish, Pull, Settle
 
 LONG_LEASE_MS = 12 * 3600 * 1000
+
+SETTLED = 400_000
+"""Messages of one figure, about."""
 
 
 def payloads(count: int) -> list[bytes]:
@@ -58,16 +64,50 @@ def cycle(batch: int, count: int) -> list[float]:
 
 
 def settling(leased: int, at_once: int, action: Action) -> float:
-    """One request for `at_once` of so many leased messages; microseconds for a request."""
-    broker = filled(leased, 1000, 1000)
-    requests = [Settle("q", ((1 + each, each + at_once),), action) for each in range(0, min(leased, 20_000), at_once)]
-    return each_ns(len(requests), lambda: [broker.settle(request, 20_000_000) for request in requests]) / 1000
+    """Microseconds for a request about `at_once` messages, while so many are leased.
+
+    What was settled is leased again, so that the number stays, and each block's turn comes when all others had theirs.
+    """
+    broker, blocks = filled(leased, 1000, 1000), deque(range(1, leased + 1, 1000))
+    pull, took = Pull(("q",), 1000, lease_ms=LONG_LEASE_MS), []
+
+    def settle(requests: list[Settle], now: int) -> None:
+        for request in requests:
+            broker.settle(request, now)
+
+    for number in range(SETTLED // 1000):
+        now, first = 20_000_000 + number, blocks.popleft()
+        ranges = [(first + each, first + each + at_once - 1) for each in range(0, 1000, at_once)]
+        requests = [Settle("q", (each,), action, 0) for each in ranges]
+        took.append(each_ns(len(requests), partial(settle, requests, now)))
+        if action is Action.ACK:
+            broker.publish(Publish("q", Batch(payloads(1000))), now)
+        blocks.append(broker.pull(pull, now).first_receipt)
+    return median(took) / 1000
 
 
 def expiry(leased: int) -> float:
-    """Nanoseconds for each message."""
-    broker = filled(leased, 1000, 1000)
-    return each_ns(leased, lambda: broker.tick(10_000_000 + 2 * LONG_LEASE_MS))
+    """Nanoseconds for each message, a thousand of which expire at a time, while so many are leased."""
+    broker, now, took = Broker(), 1000, []
+    for _ in range(leased // 1000):
+        broker.publish(Publish("q", Batch(payloads(1000))), 1000)
+        now += 1
+        broker.pull(Pull(("q",), 1000, lease_ms=leased), now)
+    for number in range(SETTLED // 1000):
+        moment = 1001 + number + leased
+        took.append(each_ns(1000, partial(broker.tick, moment)))
+        broker.pull(Pull(("q",), 1000, lease_ms=1 if leased == 1000 else LONG_LEASE_MS), moment)
+    return median(took)
+
+
+def freeing(held: int) -> float:
+    """Microseconds that Python takes to free a thousand payloads, while so many are held."""
+    lists, took = deque(payloads(1000) for _ in range(held // 1000)), []
+    for _ in range(SETTLED // 1000):
+        oldest = [lists.popleft()]
+        took.append(each_ns(1, oldest.clear))
+        lists.append(payloads(1000))
+    return median(took) / 1000
 
 
 def plain(queue: Any, batch: int) -> list[float]:
@@ -103,6 +143,11 @@ def memory(batch: int, leased: int, count: int = 300_000) -> None:
     print(f"{(resident() - before) / count:.0f} bytes a message")
 
 
+def compared(few: float, many: float) -> str:
+    """Both, and how many times the first the second is."""
+    return f"{few:.2f} {many:.2f} ({many / few:.2f})"
+
+
 def main() -> None:
     """All of it."""
     for batch, leased in ((1000, 0), (1000, 1000), (1, 0), (1, 1)):
@@ -113,11 +158,11 @@ def main() -> None:
         print(f"batches of {batch}: publish, pull, ack: {figures} ns a message")
     for action in (Action.ACK, Action.NACK):
         for at_once in (1, 100, 1000):
-            few = min(settling(1000, at_once, action) for _ in range(9))
-            many = min(settling(1_000_000, at_once, action) for _ in range(2))
-            print(f"{action.value} of {at_once} with 1,000 and 1,000,000 leased: {few:.2f} {many:.2f} us a request")
-    print(f"expiry with 1,000 and 1,000,000 leased: {min(expiry(1000) for _ in range(9)):.0f}", end=" ")
-    print(f"{expiry(1_000_000):.0f} ns a message")
+            few, many = settling(1000, at_once, action), settling(1_000_000, at_once, action)
+            print(f"{action.value} of {at_once} with 1,000 and 1,000,000 leased:", compared(few, many), "us a request")
+    print("expiry with 1,000 and 1,000,000 leased:", compared(expiry(1000), expiry(1_000_000)), "ns a message")
+    few, many = freeing(1000), freeing(1_000_000)
+    print("Python alone, freeing 1,000 of 1,000 and of 1,000,000 payloads:", compared(few, many), "us")
     for batch in (1, 20, 200):
         ours = best(7, lambda batch=batch: plain(Broker().queue("default"), batch))
         theirs = best(7, lambda batch=batch: plain(MessageQueue(), batch))

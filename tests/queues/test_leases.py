@@ -62,6 +62,32 @@ class LeasesTests(BrokerTestCase):
         self.later(100_000)
         self.assertEqual(self.payloads(), [b"new"])
 
+    def test_to_delete_a_queue_costs_what_is_in_it(self) -> None:
+        """The leases of others are not looked at, until most of all are of queues that are gone."""
+        for queue in ("q", *map(str, range(100))):
+            self.publish(*[b"x"] * 40, queue=queue)
+            self.pull(20, queue)
+        index = self.broker._leases._blocks
+        for number in range(50):
+            self.broker.delete_queue(DeleteQueue(str(number)), self.now)
+        self.assertIs(self.broker._leases._blocks, index)
+        for number in range(50, 100):
+            self.broker.delete_queue(DeleteQueue(str(number)), self.now)
+        self.assertLess(len(self.broker._leases._blocks), 60)
+        self.assertEqual(self.ack(1000, 1019).settled, 20)
+
+    def test_what_a_queue_knows_of_its_leases(self) -> None:
+        """Few more than there are; what is at its end is not kept."""
+        self.publish(*[b"x"] * 40_000)
+        held = self.pull(20)
+        for _ in range(800):
+            first = self.pull(20).first_receipt
+            self.ack(first, first + 19)
+        self.assertLess(len(self.named().blocks), 2 * LEAST_SWEPT)
+        self.broker.delete_queue(DeleteQueue("q"), self.now)
+        self.publish(b"new")
+        self.assertEqual(self.ack(held.first_receipt, held.first_receipt).settled, 0)
+
     def test_give_back(self) -> None:
         """What a holder has goes back at once, and counts as delivered; what others have stays."""
         self.publish(*[b"%d" % each for each in range(6)])
