@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from twisted.internet.defer import Deferred
 
 from quickpulse._generated.messagequeue_pb2 import ProduceRequest
-from quickpulse.errors import QuickPulseError
+from quickpulse.errors import Draining, QuickPulseError
 from quickpulse.requests import (
     Batch,
     Delivery,
@@ -350,6 +350,41 @@ class EndBehaviour:
 
         return self.talk(story, drain_seconds=10.0)
 
+    def test_settling_during_the_drain(self) -> Deferred:
+        """A call of Connect lives until what it holds is settled; then it ends, and the server with it."""
+
+        async def story(peer: GrpcPeer, channel: grpc.aio.Channel) -> None:
+            await peer.ask(Publish("q", Batch((b"a", b"b"))))
+            conversation = ConnectConversation(channel)
+            await conversation.send(1, Subscribe("q", 10))
+            await conversation.receive()
+            first = (await conversation.receive())[1].first_receipt
+            drained = self.service.lifecycle.drain()
+            self.assertEqual((await conversation.receive())[1].error.code, "DRAINING")
+            for at, receipt in enumerate((first, first + 1), 2):
+                await conversation.send(at, Settle("q", ((receipt, receipt),)))
+                self.assertEqual((await conversation.receive())[1].settled, 1)
+            self.assertEqual((await error_of(conversation.call.read())).code(), grpc.StatusCode.UNAVAILABLE)
+            await drained.asFuture(asyncio.get_running_loop())
+
+        return self.talk(story, drain_seconds=20.0)
+
+    def test_what_is_never_settled(self) -> Deferred:
+        """The call ends in time for the deadline all the same, with the reason; the message is still leased."""
+
+        async def story(peer: GrpcPeer, channel: grpc.aio.Channel) -> None:
+            await peer.ask(Publish("q", Batch((b"a",))))
+            conversation = ConnectConversation(channel)
+            await conversation.send(1, Pull(("q",)))
+            await conversation.receive()
+            drained = self.service.lifecycle.drain()
+            error = await error_of(conversation.call.read())
+            self.assertEqual((error.code(), error.details()), (grpc.StatusCode.UNAVAILABLE, "server is draining"))
+            await drained.asFuture(asyncio.get_running_loop())
+            self.assertEqual(self.service.broker.get_queue(GetQueue("q")).leased, 1)
+
+        return self.talk(story, drain_seconds=4.0)
+
 
 class Behaviour(StatusBehaviour, HostileBehaviour, VanishingBehaviour, EndBehaviour):
     """All of it."""
@@ -359,6 +394,21 @@ class NativeTests(Behaviour, V1TestCase):
     """The native server."""
 
     grpc_server = "native"
+
+    def test_settling_by_calls_during_the_drain(self) -> Deferred:
+        """Unary calls, too: GOAWAY, after which a client begins none, comes when all is settled."""
+
+        async def story(peer: GrpcPeer, _: grpc.aio.Channel) -> None:
+            await peer.ask(Publish("q", Batch((b"a", b"b"))))
+            held = await peer.ask(Pull(("q",), 2))
+            drained = self.service.lifecycle.drain()
+            for receipt in (held.first_receipt, held.first_receipt + 1):
+                with self.assertRaises(Draining):
+                    await peer.ask(Publish("q", Batch((b"c",))))
+                self.assertEqual((await peer.ask(Settle("q", ((receipt, receipt),)))).settled, 1)
+            await drained.asFuture(asyncio.get_running_loop())
+
+        return self.talk(story, drain_seconds=20.0)
 
 
 class GrpcioTests(Behaviour, V1TestCase):

@@ -549,6 +549,31 @@ class EndTests(V1TestCase):
         self.assertEqual([request_id for request_id, _ in self.replies(it.written())], [9])
         self.assertEqual(close_of(server_frames(it.written())), 1012)
 
+    def test_what_is_leased_can_be_settled(self) -> None:
+        """1012 comes behind the reply to the last settling, or at the latest a second before the end."""
+        for settles in (True, False):
+            self.listen()
+            it = self.connect()
+            self.broker.publish(Publish("q", Batch((b"a", b"b"))))
+            (held,) = self.ask(it, Pull(("q",), 2))
+            it.transport.clear()
+            self.factory.drain(8)
+            first = held.first_receipt
+            (reply,) = self.ask(it, Settle("q", [(first, first)], Action.ACK))
+            self.assertEqual(reply.settled, 1)
+            it.transport.clear()
+            self.clock.advance(6)
+            if settles:
+                frames = it.frames(self.frame(2, Settle("q", [(first + 1, first + 1)], Action.ACK)))
+                self.assertEqual((len(frames), close_of(frames)), (2, 1012))
+            else:
+                self.assertEqual(it.written(), b"")
+                self.clock.advance(1)
+                self.assertEqual(close_of(server_frames(it.written())), 1012)
+            it.say(close_frame(1012))
+            it.lose()
+            self.assertEqual(len(self.factory.connections), 0)
+
     def put_at_once(self, payload: bytes) -> None:
         """Not by the late one."""
         self.broker.inner.publish(Publish("q", Batch((payload,))))
