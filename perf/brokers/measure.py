@@ -32,7 +32,7 @@ class Load:
     loop: of asyncio's clients, uvloop or asyncio
     """
 
-    seconds: float = 2.0
+    seconds: float = 1.5
     messages: int = 1_000_000
     loop: str = "uvloop"
 

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="all by default", type=_row)
     parser.add_argument("--rounds", type=_bounded(int, MOST_ROUNDS), default=3, metavar="N")
     parser.add_argument(
-        "--seconds", type=_bounded(float, MOST_SECONDS), default=2.0, metavar="S", help="that producers publish"
+        "--seconds", type=_bounded(float, MOST_SECONDS), default=1.5, metavar="S", help="that producers publish"
     )
     parser.add_argument(
         "--messages",

@@ -116,9 +116,9 @@ class Work:
         self._said["messages"] = count + 1
         yield end_mark(count + 1)
 
-    def fill(self) -> Iterator[list[bytes]]:
-        """As many batches as the queue is to be filled with."""
-        for number in range(self.messages // BATCH):
+    def fill(self, messages: int | None = None) -> Iterator[list[bytes]]:
+        """As many batches as the queue is to be filled with, or as are wanted."""
+        for number in range((messages or self.messages) // BATCH):
             yield self._batches[number % DISTINCT_BATCHES]
 
     # ---- consumers ----

@@ -9,6 +9,9 @@ from quickpulse.client import aio
 
 QUEUE = "bench"
 
+REMEMBERED = 100_000
+"""Keys of publishes that a queue remembers."""
+
 
 def url(port: int) -> str:
     """Of the server."""
@@ -144,9 +147,15 @@ async def fill_and_lease(port: int, work: Work) -> None:
 
 
 async def fill_and_lease_singly(port: int, work: Work) -> None:
-    """The same with a request for each message."""
+    """The same with a request for each message.
+
+    The server remembers a key for each, up to so many: a queue that has been in use for a while is full of them.
+    """
     async with await aio.connect(url(port)) as client:
         queue = client.queue(QUEUE)
+        for batch in work.fill(min(REMEMBERED, work.messages)):
+            await asyncio.gather(*[queue.publish(payload) for payload in batch])
+            await queue.take_many(BATCH)
         work.begin()
         for batch in work.fill():
             await asyncio.gather(*[queue.publish(payload) for payload in batch])

@@ -18,7 +18,7 @@ class OptionsTests(SynchronousTestCase):
         """Everything, three times."""
         options = parse([])
         self.assertEqual((options.rows, options.servers, options.rounds), (tuple(ROWS.values()), SERVERS, 3))
-        self.assertEqual((options.load.seconds, options.load.messages, options.load.loop), (2.0, 1_000_000, "uvloop"))
+        self.assertEqual((options.load.seconds, options.load.messages, options.load.loop), (1.5, 1_000_000, "uvloop"))
 
     def test_all(self) -> None:
         """Every option."""
