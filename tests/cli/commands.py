@@ -32,6 +32,7 @@ def environment(**variables: str) -> dict[str, str]:
 def start(*arguments: str, url: str, **how: Any) -> subprocess.Popen[bytes]:
     """The command as a process, with pipes where `how` says nothing else."""
     pipes: dict[str, int | IO[Any]] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    pipes["bufsize"] = 0  # so that `communicate` finds all that was not read before
     settings = environment(QUICKPULSE_URL=url, **PATIENT)
     return subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, env=settings, **{**pipes, **how})
 
