@@ -114,15 +114,20 @@ class Client(Connection, Asking):
         """
         session, future = self.session, self.runtime.future()
         replies: list[Any] = []
-        if not isinstance(request, Publish):
-            self.flush()
 
         def done(reply: Any) -> None:
             replies.append(reply)
             if not future.done():
                 future.set_result(None)
 
-        call = session.ask(request, done, self.now(), seconds)
+        is_first = self.hold()
+        try:
+            if not isinstance(request, Publish):
+                self.flush()
+            call = session.ask(request, done, self.now(), seconds)
+        finally:
+            if is_first:
+                self.write_if_few()
         try:
             await future
         except self.runtime.cancelled:

@@ -13,6 +13,9 @@ from quickpulse.client.runtime import Runtime, Task, Timer, Transport
 from quickpulse.client.session import Session
 from quickpulse.errors import PermissionDenied, QuickPulseError, Unauthenticated, Unsupported
 
+MOST_WRITTEN_AT_ONCE = 2
+"""Requests on their way, acks among them, up to which one more is written without waiting for others."""
+
 _HOPELESS = (Unauthenticated, PermissionDenied, Unsupported, TlsFailed)
 """A new connection gets the same answer."""
 
@@ -94,6 +97,18 @@ class Connection:
             self._is_writing = True
             self.runtime.call_soon(self.write)
 
+    def hold(self) -> bool:
+        """Write nothing until `write` is called; whether that was not so already."""
+        held, self._is_writing = self._is_writing, True
+        return not held
+
+    def write_if_few(self) -> None:
+        """After `hold`: who asks one thing after the other is not kept for a turn, who asks many has them together."""
+        if self.session.open_calls <= MOST_WRITTEN_AT_ONCE:
+            self.write()
+        else:
+            self.runtime.call_soon(self.write)
+
     def write(self) -> None:
         """What there is."""
         self._is_writing = False
@@ -155,7 +170,12 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Frames, or parts of them."""
-        self._session.receive(data, self._now())
+        connection = self._connection
+        connection.hold()
+        try:
+            self._session.receive(data, self._now())
+        finally:
+            connection.write()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""

@@ -276,6 +276,11 @@ class Session:
             self._host.write_soon()
 
     @property
+    def open_calls(self) -> int:
+        """How many requests are on their way."""
+        return len(self._open)
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for a reply, pulls left aside."""
         return all(isinstance(call.request, Pull) for call in (*self._open.values(), *self._refused, *self._waiting))

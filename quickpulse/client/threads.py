@@ -138,7 +138,8 @@ class Running:
         self._thread.join()
         self.loop.close()
         self._is_over = True
-        self._work()
+        if self._posted:
+            self._work()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -146,14 +147,14 @@ class Running:
 
     def _work(self) -> None:
         self._is_awake = False  # before anything is taken, so that what comes meanwhile wakes again
+        self.client.hold()
         while True:
             try:
                 call = self._posted.popleft()
             except IndexError:
                 break
             call()
-        if not self._is_over:
-            self.client.write()
+        self.client.write()
 
     async def _make(self, address: Address, options: Options, confirm: Confirm) -> LoopClient:
         client = LoopClient(AsyncioRuntime(self.loop), address, options)
