@@ -8,5 +8,6 @@ Where things are: `options` reads the command line, `command` is what it runs, `
 starts a server, `client` drives one run over the transports of the three `perf_*_throughput` modules,
 `exchange` is what the connections of a run share, `ledger` and `payloads` do the checking, `latency` and
 `timeline` the measuring, `outcome`, `report`, `progress` and `plot` the telling. Packages of their own are `load`,
-`servers`, `compare`, `scale` and `micro`: they measure speed, with a load that compares answers but makes no record.
+`servers`, `compare`, `scale` and `micro`: they measure speed, with a load that compares answers but makes no record;
+and `brokers`: v1's clients beside those of other brokers.
 """
