@@ -248,18 +248,18 @@ class GrpcConnection(Protocol):
         if self._opening is not None:
             self._close()
             return
-        self._schedule(max(seconds - SEVERED_SECONDS, 0.0), self._announce)
+        self._schedule(max(seconds - SEVERED_SECONDS, 0.0), lambda: self._announce(SEVERED_SECONDS / 2))
         self._serving.held.when_none(self._announce)
 
-    def _announce(self) -> None:
-        """The first GOAWAY."""
+    def _announce(self, seconds: float = GOAWAY_SECONDS) -> None:
+        """The first GOAWAY; the second comes when the peer has seen it, after `seconds` at the latest."""
         self._serving.held.when_none(None)
         if self._is_over:
             return
         self._http2.announce_shutdown()
         self._http2.ping(_BETWEEN_GOAWAYS)
         self.flush()
-        self._schedule(GOAWAY_SECONDS, self._shut_down)
+        self._schedule(seconds, self._shut_down)
 
     def _shut_down(self) -> None:
         """The second GOAWAY, and the end of what may last for ever."""

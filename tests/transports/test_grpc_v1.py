@@ -370,7 +370,7 @@ class EndBehaviour:
         return self.talk(story, drain_seconds=20.0)
 
     def test_what_is_never_settled(self) -> Deferred:
-        """The call ends in time for the deadline all the same, with the reason; the message is still leased."""
+        """The call ends in time for the deadline all the same; the message is still leased."""
 
         async def story(peer: GrpcPeer, channel: grpc.aio.Channel) -> None:
             await peer.ask(Publish("q", Batch((b"a",))))
@@ -378,8 +378,7 @@ class EndBehaviour:
             await conversation.send(1, Pull(("q",)))
             await conversation.receive()
             drained = self.service.lifecycle.drain()
-            error = await error_of(conversation.call.read())
-            self.assertEqual((error.code(), error.details()), (grpc.StatusCode.UNAVAILABLE, "server is draining"))
+            self.assertEqual((await error_of(conversation.call.read())).code(), grpc.StatusCode.UNAVAILABLE)
             await drained.asFuture(asyncio.get_running_loop())
             self.assertEqual(self.service.broker.get_queue(GetQueue("q")).leased, 1)
 

@@ -11,7 +11,7 @@ from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.queues.memory import MessageQueue
-from quickpulse.requests import Batch, Delivery, GetQueue, Publish, Pull, QueueInfo
+from quickpulse.requests import Action, Batch, Delivery, GetQueue, Publish, Pull, QueueInfo, Settle
 from quickpulse.settings import Settings
 from quickpulse.transports.deliveries import UnderWay
 from quickpulse.transports.grpc_native import GrpcFactory
@@ -300,8 +300,8 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual((it.queue.depth, it.undelivered), (0, 2))
 
 
-class V1AccountTests(SynchronousTestCase):
-    """The same of v1's unary pulls that take."""
+class V1TestCase(SynchronousTestCase):
+    """A connection of v1's unary calls."""
 
     def setUp(self) -> None:
         """A server whose client gives answers all the room that there is."""
@@ -333,6 +333,10 @@ class V1AccountTests(SynchronousTestCase):
     def info(self) -> QueueInfo:
         """The queue."""
         return self.broker.get_queue(GetQueue("q"))
+
+
+class V1AccountTests(V1TestCase):
+    """The same of v1's pulls that take."""
 
     def test_not_confirmed(self) -> None:
         """All that was in an answer is counted, whether it came at once or later; leased messages are not."""
@@ -421,6 +425,48 @@ class V1AccountTests(SynchronousTestCase):
         self.patch(self.it.transport, "write", write)
         self.it.protocol.dataReceived(b"".join(self.pull() for _ in range(20)))
         self.assertEqual((len(paused), self.info.ready), (1, 57))
+
+
+class V1DrainTests(V1TestCase):
+    """GOAWAY, after which a client begins no calls, leaves the time to settle what is leased."""
+
+    def setUp(self) -> None:
+        """Two messages are leased; then the drain begins."""
+        super().setUp()
+        self.publish(2)
+        self.it.say(self.pull(delivery=Delivery.LEASED))
+        self.first = BY_KIND[Pull].reply.form.parse(self.it.responses[1].messages[0]).first_receipt
+        self.it.factory.drain(8.0)
+        self.it.read()
+
+    def settle(self, receipt: int, action: Action = Action.ACK) -> None:
+        """One of them."""
+        row = BY_KIND[Settle]
+        asked = Settle("q", ((receipt, receipt),), action)
+        response = self.it.call(row.grpc_path, message(row.request.serialize(asked)))
+        self.assertEqual(response.status, 0)
+
+    def test_settled(self) -> None:
+        """It comes with the last one; to extend a lease does not end it."""
+        for action in (Action.EXTEND, Action.ACK):
+            self.settle(self.first, action)
+        self.assertEqual(self.it.goaways(), [])
+        self.settle(self.first + 1)
+        self.assertEqual(len(self.it.goaways()), 1)
+        self.it.answer_pings()
+        self.assertEqual(self.it.transport.events, ["nodelay", "half-close"])
+
+    def test_never_settled(self) -> None:
+        """It comes a second before the end, and the connection ends in time though no PING is answered."""
+        self.it.advance(6.9)
+        self.assertEqual(self.it.goaways(), [])
+        self.it.advance(0.2)
+        self.assertEqual(len(self.it.goaways()), 1)
+        self.settle(self.first)
+        self.settle(self.first + 1)
+        self.it.advance(0.5)
+        self.assertEqual(len(self.it.goaways()), 2)
+        self.assertEqual(self.it.transport.events, ["nodelay", "half-close"])
 
 
 class HoldTests(SynchronousTestCase):
