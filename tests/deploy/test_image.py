@@ -82,6 +82,7 @@ class DockerfileTests(TestCase):
         self.assertEqual(read_settings({}, self.environment() | stream).mode, "grpc_stream")
         websocket = {"WS_MODE": "1", "RPC_MODE": "0"}
         self.assertEqual(read_settings({}, self.environment() | websocket).mode, "ws")
+        self.assertEqual(read_settings({}, self.environment() | {"QUICKPULSE_MODE": "all"}).mode, "all")
 
     def test_build_context_has_what_is_copied(self) -> None:
         """What COPY wants, .dockerignore lets through, and nothing else."""
