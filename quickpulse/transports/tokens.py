@@ -60,6 +60,7 @@ class Tokens:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._file = self._path.absolute()  # a daemon may go elsewhere
         self._digests = self._read()
         self._held: WeakKeyDictionary[Holder, bytes] = WeakKeyDictionary()
         self._reloaded: list[Callable[[], None]] = []
@@ -105,12 +106,7 @@ class Tokens:
         for holder in ended:
             del self._held[holder]
             holder.revoked(Unauthenticated(REVOKED))
-        _log.info(
-            "{option}: {count} valid now; {ended} connections and calls had one that is not",
-            option=OPTION,
-            count=len(self),
-            ended=len(ended),
-        )
+        _log.info("{option}: tokens that are valid now: {count}", option=OPTION, count=len(self))
 
     def _is_valid(self, digest: bytes) -> bool:
         """All are compared, each in constant time, and digests at that: no time tells anything of a token."""
@@ -118,7 +114,7 @@ class Tokens:
 
     def _read(self) -> tuple[bytes, ...]:
         try:
-            with self._path.open("rb") as file:
+            with self._file.open("rb") as file:
                 text = file.read(MOST_FILE_BYTES + 1)
                 mode = os.fstat(file.fileno()).st_mode
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path

@@ -51,9 +51,9 @@ class TokenBehaviour:
 
     def reload(self) -> None:
         """Send SIGHUP, and wait until the log says what came of it."""
-        before = self.server.log().count("valid now")
+        before = self.server.log().count("that are valid now")
         self.server.signal(signal.SIGHUP)
-        self.wait(lambda: self.server.log().count("valid now") > before)
+        self.wait(lambda: self.server.log().count("that are valid now") > before)
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Until something holds."""
