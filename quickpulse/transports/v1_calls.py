@@ -132,15 +132,14 @@ class Connect:
     def __init__(self, call: FrameCall, broker: Any, max_batch_bytes: int) -> None:
         self._call = call
         self._session = FrameSession(broker, BINARY, max_batch_bytes, call.send, self._push, call.held)
-        self._has_ended = False
+        self._has_ended = self._is_over = False
 
     def messages(self, messages: list[bytes]) -> None:
         """Frames: what can be answered now is answered together, as far as the client reads it."""
         try:
             rest = self._session.serve(messages)
         except QuickPulseError as fault:
-            self._session.lost()
-            self._call.close(rpc_error(fault))
+            self._close(rpc_error(fault))
             return
         if rest:
             self._call.put_back(rest)
@@ -153,12 +152,13 @@ class Connect:
 
     def cancelled(self) -> None:
         """The client is gone."""
+        self._is_over = True
         self._session.lost()
 
     def revoked(self, error: QuickPulseError) -> None:
         """Its token is not valid any more."""
-        self._session.lost()
-        self._call.close(rpc_error(error))
+        if not self._is_over:
+            self._close(rpc_error(error))
 
     def hold(self) -> None:
         """The client does not read."""
@@ -174,5 +174,9 @@ class Connect:
 
     def _close_if_done(self) -> None:
         if self._has_ended and self._session.is_quiet and not self._session.is_serving:
-            self._session.lost()
-            self._call.close()
+            self._close()
+
+    def _close(self, error: RpcError | None = None) -> None:
+        self._is_over = True
+        self._session.lost()
+        self._call.close(error)
