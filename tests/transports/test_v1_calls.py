@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.backends.memory_broker import MemoryBroker
-from quickpulse.errors import NotFound, QueuePaused
+from quickpulse.errors import NotFound, QueuePaused, Unauthenticated
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import (
     Batch,
@@ -218,6 +218,16 @@ class ConnectTests(SynchronousTestCase):
         self.connect.cancelled()
         self.publish(b"a")
         self.assertEqual((self.broker.get_queue(GetQueue("q")).ready, len(self.call.sent)), (1, before))
+
+    def test_a_token_that_is_not_valid_any_more(self) -> None:
+        """The call ends with that, and nothing waits for it; one that is over already is left alone."""
+        self.ask(Pull(("q",), wait_ms=5_000), Subscribe("q", 5))
+        self.connect.revoked(Unauthenticated())
+        self.assertEqual([each.status for each in self.call.ends], [Status.UNAUTHENTICATED])
+        self.connect.revoked(Unauthenticated())
+        self.assertEqual(len(self.call.ends), 1)
+        self.publish(b"a")
+        self.assertEqual(self.broker.get_queue(GetQueue("q")).ready, 1)
 
     def test_a_client_that_does_not_read(self) -> None:
         """Nothing is pushed to it until it does."""
