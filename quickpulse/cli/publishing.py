@@ -80,8 +80,7 @@ def pub(
             with target.publisher() as out:
                 publish_all(out, count, common)
         except PartialPublish as error:
-            say(f"quickpulse: {error.accepted} published, {error.rejected} refused: {error.rejections[0].error}")
-            return status_of(error)
+            return report(error)
         except (InvalidArgument, KeyboardInterrupt) as error:  # of what was read; what came before was flushed
             say(f"{count.messages} published to {queue}")
             complain(InvalidArgument("interrupted") if isinstance(error, KeyboardInterrupt) else error)
@@ -89,6 +88,14 @@ def pub(
     if not quiet:
         say(f"{count.messages} published to {queue}")
     return Exit.OK
+
+
+def report(error: PartialPublish) -> Exit:
+    """Say what went in, what did not, and why; the status is the reason's."""
+    status = status_of(error)
+    became = "not confirmed" if status is Exit.UNAVAILABLE else "refused"
+    say(f"quickpulse: {error.accepted} published, {error.rejected} {became}: {error.rejections[0].error}")
+    return status
 
 
 def common_properties(options: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import json
 import signal
 from pathlib import Path
 
+from quickpulse.client import connect
 from quickpulse.requests import Policy
 from tests.cli.commands import CommandTestCase
+from tests.interop.server import RealServer
 
 
 class SourceTests(CommandTestCase):
@@ -129,6 +131,22 @@ class RefusalTests(CommandTestCase):
         process.stdin = None
         _, said = self.ended(process, 4)
         self.assertIn(b"2 published", said)
+
+    def test_the_server_goes_away(self) -> None:
+        """What was confirmed is told apart from what was not, and the status is 5."""
+        server = RealServer("grpc")
+        self.addCleanup(server.end)
+        url = f"quickpulse://{server.target}"
+        process = self.start("pub", "q", "--url", url, "--timeout", "5")
+        assert process.stdin is not None
+        process.stdin.write(b"x\n")
+        with connect(url, wait_seconds=30) as client:
+            self.assertIsNotNone(client.queue("q").get(wait_seconds=30))
+        server.end()
+        process.stdin.write(b"y\n")
+        _, said = self.ended(process, 5)
+        self.assertTrue(said.startswith(b"quickpulse: 1 published, 1 not confirmed: "), said)
+        self.assertEqual(len(said.splitlines()), 1)
 
     def test_interrupted(self) -> None:
         """What was read is published before the end, and counted."""

@@ -86,6 +86,16 @@ class StatsTests(CommandTestCase):
         _, said = self.ended(process)
         self.assertEqual(said, b"")
 
+    def test_a_reader_that_goes_away(self) -> None:
+        """That is no failure either, and nobody complains."""
+        self.queue.publish(b"x")
+        process = self.start("stats", self.name, "--watch", "--interval", "0.1", "--json")
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        self.assertEqual(self.ended(process)[1], b"")
+
     def test_watching_on_a_terminal(self) -> None:
         """The table is drawn again in its place."""
         self.queue.publish(b"x")

@@ -7,8 +7,10 @@ import os
 import pty
 import signal
 
+from quickpulse.client import connect
 from quickpulse.requests import Policy
 from tests.cli.commands import CommandTestCase
+from tests.interop.server import RealServer
 
 
 class PrintTests(CommandTestCase):
@@ -167,6 +169,20 @@ class EndTests(CommandTestCase):
         process.stdout = None
         _, said = self.ended(process)
         self.assertRegex(said, rb"^quickpulse: \d+ messages were taken and not printed\n$")
+
+    def test_the_server_goes_away(self) -> None:
+        """One line, and status 5, when it does not come back in time."""
+        server = RealServer("grpc")
+        self.addCleanup(server.end)
+        url = f"quickpulse://{server.target}"
+        process = self.start("sub", "q", "--url", url, "--timeout", "5")
+        with connect(url, wait_seconds=30) as client:
+            client.queue("q").publish(b"x")
+        assert process.stdout is not None
+        self.assertEqual(process.stdout.readline(), b"x\n")
+        server.end()
+        _, said = self.ended(process, 5)
+        self.assertEqual(len(said.splitlines()), 1, said)
 
     def test_a_terminal_is_not_controlled(self) -> None:
         """Control characters are escaped there."""
