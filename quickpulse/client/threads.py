@@ -11,6 +11,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -69,6 +71,7 @@ class Running:
     def __init__(self, address: Address, options: Options, wait_seconds: float, confirm: Confirm) -> None:
         self.process = os.getpid()
         self._posted: deque[Callable[[], Any]] = deque()
+        self._waits: set[Future[Any]] = set()
         self._is_awake = self._is_over = False
         self.loop = new_loop()
         self._thread = threading.Thread(target=self._run, name="quickpulse-client", daemon=True)
@@ -119,11 +122,18 @@ class Running:
             if isinstance(error, RuntimeError):  # the loop was closed
                 raise ClientClosed from None
             raise
+        self._waits.add(future)
         try:
+            if self._is_over:
+                raise ClientClosed
             return future.result()
+        except CancelledError:
+            raise ClientClosed from None
         except BaseException:
             future.cancel()
             raise
+        finally:
+            self._waits.discard(future)
 
     def require_usable(self) -> None:
         """Raise ClientClosed if nothing here would ever be answered."""
@@ -133,11 +143,15 @@ class Running:
             raise ClientClosed("a client's own thread cannot wait for itself")
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and what still waits for it."""
+        with suppress(FutureTimeout):
+            asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(GRACE_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
         self._is_over = True
+        for future in list(self._waits):  # that came too late to be begun
+            future.cancel()
         if self._posted:
             self._work()
 
@@ -155,6 +169,12 @@ class Running:
                 break
             call()
         self.client.write()
+
+    async def _finish(self) -> None:
+        """The client is closed: whoever waits for something of it is told in the next turns."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _make(self, address: Address, options: Options, confirm: Confirm) -> LoopClient:
         client = LoopClient(AsyncioRuntime(self.loop), address, options)
