@@ -40,6 +40,7 @@ class Connection:
         self._is_writing = False
         self._ready = runtime.future()  # None, or why there will be no connection
         self._connecting: Task | None = None
+        self._is_ending = False
         self._backoff = Backoff(options, random.random)
 
     async def require_ready(self, wait_seconds: float) -> None:
@@ -57,6 +58,7 @@ class Connection:
         self.write()
         if self._timer is not None:
             self._timer.cancel()
+        self._is_ending = True
         if self._connecting is not None:
             self._connecting.cancel()
             await self._connecting.join()
@@ -77,9 +79,13 @@ class Connection:
                 reason = fault_of(error, self.address)
                 self.session.lost(reason, self.runtime.now())
             else:
+                if self._is_ending:
+                    self.cut()
                 reason = await wire.ended
             if isinstance(reason, _HOPELESS):
                 self._give_up(reason)
+                return
+            if self._is_ending:  # and not cancelled: asyncio's `wait_for` may swallow that
                 return
             await self.runtime.sleep(self._backoff.next_seconds())
 

@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any, Protocol
 from weakref import ref
 
+from quickpulse.client.batching import Parts, split
 from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
 from quickpulse.client.options import Options
 from quickpulse.client.settling import Leased, Settling, count_of
@@ -209,10 +210,13 @@ class Session:
 
         :param seconds: how long to wait for it; None: as the options say.
         """
-        call = Call(request, done, now + (self._options.timeout_seconds if seconds is None else seconds))
+        return self._ask_until(now + (self._options.timeout_seconds if seconds is None else seconds), request, done)
+
+    def _ask_until(self, deadline: float, request: Any, done: Done) -> Call:
+        call = Call(request, done, deadline)
         if self._closed is not None:
             call.answer(self._closed)
-            return call
+            return call  # and no time to be told of
         if self.is_ready and not self._waiting and self._has_room:
             self._send(call)
         else:
@@ -312,6 +316,9 @@ class Session:
         request_id = next(self._ids)
         try:
             self._link.send(request_id, call.request)
+        except RequestTooLarge as error:
+            self._send_in_parts(call, error)
+            return
         except QuickPulseError as error:
             call.answer(error)
             return
@@ -324,6 +331,16 @@ class Session:
             call = self._waiting.popleft()
             if call.done is not None and call.deadline > now:
                 self._send(call)
+            else:
+                call.answer(self._late(call))
+
+    def _send_in_parts(self, call: Call, error: RequestTooLarge) -> None:
+        """The server reads no frame as long as this one."""
+        parts = split(call.request, self._link.max_batch_bytes)
+        if len(parts) < 2:
+            call.answer(error)
+            return
+        Parts(call.request, parts, partial(self._ask_until, call.deadline), call.answer).send()
 
     def _send_subscribe(self, subscribing: Subscribing) -> None:
         request_id = next(self._ids)
@@ -396,13 +413,16 @@ class Session:
 
     def _expire(self, now: float) -> None:
         """Calls whose time is up. One that was sent stays known, so that messages in its reply are put back."""
-        why = f" ({self.fault})" if self.fault is not None else ""
         for call in [*self._open.values(), *self._refused, *self._waiting]:
             if call.done is not None and call.deadline <= now:
-                call.answer(Timeout(f"no reply to {type(call.request).__name__} in time{why}"))
+                call.answer(self._late(call))
             elif call.done is not None:
                 self._want_tick(call.deadline)
         self._waiting = deque(call for call in self._waiting if call.done is not None)
+
+    def _late(self, call: Call) -> Timeout:
+        why = f" ({self.fault})" if self.fault is not None else ""
+        return Timeout(f"no reply to {type(call.request).__name__} in time{why}")
 
     def _keep(self, leased: Any, lease_ms: int, now: float, until: float) -> None:
         when = now + lease_ms / 2000

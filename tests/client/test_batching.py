@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.client.batching import MOST_ON_THEIR_WAY, Parts, split
-from quickpulse.client.errors import Timeout
+from quickpulse.client.errors import ConnectionLost, Timeout
 from quickpulse.errors import NotFound, QueueFull, RequestTooLarge
 from quickpulse.requests import (
     Action,
@@ -18,11 +18,15 @@ from quickpulse.requests import (
     Properties,
     Publish,
     PublishReply,
+    Pull,
     Rejection,
     Settle,
     SettleReply,
 )
 from quickpulse.wire.v1.frames import BINARY, write_request
+from tests.client.worlds import World
+
+MOST_BYTES = 2_000
 
 TEXTS = st.text(max_size=50)
 PROPERTIES = st.builds(
@@ -181,3 +185,63 @@ class PartsTests(SynchronousTestCase):
         self.whole = Settle("q", [(1, 9)])
         self.send(NotFound("q"))
         self.assertIsInstance(self.replies[0], NotFound)
+
+
+class SessionTests(SynchronousTestCase):
+    """A client's session splits what the server's frames do not hold."""
+
+    def setUp(self) -> None:
+        """A server whose frames hold 2,000 bytes, and a link that looks at them."""
+        self.world = World()
+        link = self.link = self.world.connect()
+        link.max_batch_bytes = MOST_BYTES
+        plain = link.send
+
+        def send(request_id: int, request: Any) -> None:
+            size = len(write_request(request_id, request, BINARY))
+            if size > MOST_BYTES:
+                raise RequestTooLarge(f"{size} bytes")
+            plain(request_id, request)
+
+        link.send = send
+
+    def test_publish(self) -> None:
+        """All of it is there in its order; a second time nothing more is, as the parts are known."""
+        payloads = [b"%03d" % number * 50 for number in range(100)]
+        request = Publish("q", Batch(payloads), b"key")
+        for _ in range(2):
+            (reply,) = self.world.ask(request)
+            self.assertEqual((list(reply.sequences), list(reply.rejections)), ([(1, 100)], []))
+        self.assertGreater(len(self.link.kinds(Publish)), 10)
+        (deliveries,) = self.world.ask(Pull(("q",), 1_000))
+        self.assertEqual(list(deliveries.batch.payloads), payloads)
+
+    def test_one_message_is_too_long(self) -> None:
+        """The others are accepted."""
+        (reply,) = self.world.ask(Publish("q", Batch([b"a", bytes(3_000), b"b"]), b"key"))
+        self.assertEqual([(each.index, type(each.error)) for each in reply.rejections], [(1, RequestTooLarge)])
+        (deliveries,) = self.world.ask(Pull(("q",), 1_000))
+        self.assertEqual(list(deliveries.batch.payloads), [b"a", b"b"])
+
+    def test_atomic(self) -> None:
+        """It is refused: in parts it would not be."""
+        (error,) = self.world.ask(Publish("q", Batch([bytes(1_000)] * 10), b"key", True))
+        self.assertIsInstance(error, RequestTooLarge)
+        self.assertEqual(self.link.kinds(Publish), [])
+
+    def test_acks(self) -> None:
+        """Every other one of many: more ranges than a frame holds."""
+        self.world.ask(Publish("q", Batch([b"x"] * 1_000), b"key"))
+        (deliveries,) = self.world.ask(Pull(("q",), 1_000))
+        first = deliveries.first_receipt
+        (reply,) = self.world.ask(Settle("q", [(first + at, first + at) for at in range(0, 1_000, 2)]))
+        self.assertEqual(reply, SettleReply(500, []))
+        self.assertGreater(len(self.link.kinds(Settle)), 1)
+
+    def test_without_a_connection(self) -> None:
+        """Time that is up is told, also when a connection comes in that moment, before the timer."""
+        self.world.lose(ConnectionLost("x"))
+        replies = self.world.ask(GetQueue("q"), 1.0)
+        self.world.clock.advance(1.5)
+        self.world.connect()
+        self.assertIsInstance(replies[0], Timeout)

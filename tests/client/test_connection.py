@@ -1,0 +1,83 @@
+"""A connection that comes back, until it is to end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from quickpulse.client.aio import AsyncioRuntime
+from quickpulse.client.clients import Client
+from quickpulse.client.errors import ConnectionLost
+from quickpulse.client.options import Address, Options
+from tests.client.worlds import run
+
+
+class Deaf:
+    """A connection to a server that says nothing."""
+
+    def __init__(self, wire: Any) -> None:
+        self.wire = wire
+        self.is_cut = False
+
+    def write(self, data: bytes) -> None:
+        """To nobody."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def abort(self) -> None:
+        """The wire is told."""
+        self.is_cut = True
+        self.wire.connection_lost(None)
+
+    def get_extra_info(self, _name: str) -> Any:
+        """There is no TLS."""
+        return None
+
+
+class Swallowing(AsyncioRuntime):
+    """Its attempts to connect come to their end just when they are cancelled, as `asyncio.wait_for` may let them."""
+
+    succeeds = False
+    transport: Deaf | None = None
+
+    async def connect(self, wire: Any, *_rest: Any) -> None:
+        """Until it is cancelled."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not self.succeeds:
+                raise ConnectionRefusedError(111, "refused") from None
+        self.transport = Deaf(wire)
+        wire.connection_made(self.transport)
+
+
+class EndTests(SynchronousTestCase):
+    """The end of a client that is just connecting."""
+
+    def end(self, *, succeeds: bool) -> Swallowing:
+        """A client whose time is up, and which ends."""
+        runtimes: list[Swallowing] = []
+
+        async def main() -> None:
+            runtime = Swallowing(asyncio.get_running_loop())
+            runtime.succeeds = succeeds
+            runtimes.append(runtime)
+            options = Options(first_backoff_seconds=600, max_backoff_seconds=600)
+            with self.assertRaises(ConnectionLost):
+                await Client(runtime, Address("h", 1), options).start(0.01)
+
+        run(main())
+        return runtimes[0]
+
+    def test_attempt_that_fails_then(self) -> None:
+        """No other one follows, nor a wait for it."""
+        self.end(succeeds=False)
+
+    def test_attempt_that_succeeds_then(self) -> None:
+        """The connection is cut."""
+        transport = self.end(succeeds=True).transport
+        assert transport is not None
+        self.assertTrue(transport.is_cut)
