@@ -9,6 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from quickpulse.backends.loading import make_store
 from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import QuickPulseError
 from quickpulse.interfaces import IBroker
@@ -170,3 +171,9 @@ class LateBroker:
             return result
 
         return ask
+
+
+def make_late_store(settings: Any, reactor: Any) -> tuple[Any, Any]:
+    """As the service makes them, with a broker that answers late."""
+    broker, queue = make_store(settings, reactor)
+    return LateBroker(broker), queue

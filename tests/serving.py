@@ -14,6 +14,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from quickpulse._generated.messagequeue_pb2_grpc import MessageQueueStub
+from quickpulse.backends.loading import make_store
 from quickpulse.service import QuickPulseService
 from quickpulse.settings import Settings
 
@@ -49,6 +50,9 @@ class ServiceTestCase(TestCase):
     grpc_server = Settings(mode="ws").grpc_server
     """Which gRPC server, where a test does not say; the default is the usual one."""
 
+    make_store = staticmethod(make_store)
+    """Gives the broker and v0's queue; another one where the test has one."""
+
     def setUp(self) -> None:
         """No channel is open."""
         self.channels: list[grpc.aio.Channel] = []
@@ -56,7 +60,7 @@ class ServiceTestCase(TestCase):
     def start(self, mode: str, **settings: Any) -> QuickPulseService:
         """Start a service; it accepts connections once `service.lifecycle.is_listening`."""
         free = {"ws_port": 0, "grpc_port": 0, "http_port": 0, "grpc_server": self.grpc_server}
-        service = QuickPulseService(Settings(mode=mode, **{**free, **settings}), reactor)
+        service = QuickPulseService(Settings(mode=mode, **{**free, **settings}), reactor, make_store=self.make_store)
         service.startService()
         self.addCleanup(service.stopService)
         return service

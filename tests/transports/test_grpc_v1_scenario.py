@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickpulse import service
-from tests.broker_peers import FramesPeer, LateBroker
+from tests.broker_peers import FramesPeer, make_late_store
 from tests.broker_scenario import BrokerScenario, Conversation, Peer, SubscriptionScenario
 from tests.serving import ServiceTestCase, until
 from tests.transports.grpc_v1_peers import ConnectConversation, GrpcPeer
@@ -46,21 +45,6 @@ class ConnectScenario(GrpcScenario):
         return FramesPeer(self.converse)
 
 
-class LateScenario(GrpcScenario):
-    """Each answer of the broker's is a Deferred that fires later."""
-
-    def start(self, mode: str, **settings: Any) -> Any:
-        """With the broker wrapped."""
-        make_store = service.make_store
-
-        def make_late_store(*arguments: Any) -> Any:
-            broker, queue = make_store(*arguments)
-            return LateBroker(broker), queue
-
-        self.patch(service, "make_store", make_late_store)
-        return super().start(mode, **settings)  # type: ignore[misc]
-
-
 class NativeTests(GrpcScenario, ServiceTestCase):
     """The native server."""
 
@@ -85,13 +69,25 @@ class GrpcioConnectTests(ConnectScenario, ServiceTestCase):
     grpc_server = "grpcio"
 
 
-class NativeLateTests(LateScenario, ServiceTestCase):
-    """The native server."""
+class NativeLateTests(NativeTests):
+    """Each answer of the broker's is a Deferred that fires later."""
 
-    grpc_server = "native"
+    make_store = staticmethod(make_late_store)
 
 
-class GrpcioLateTests(LateScenario, ServiceTestCase):
-    """grpcio's server."""
+class GrpcioLateTests(GrpcioTests):
+    """Each answer of the broker's is a Deferred that fires later."""
 
-    grpc_server = "grpcio"
+    make_store = staticmethod(make_late_store)
+
+
+class NativeLateConnectTests(NativeConnectTests):
+    """Each answer of the broker's is a Deferred that fires later."""
+
+    make_store = staticmethod(make_late_store)
+
+
+class GrpcioLateConnectTests(GrpcioConnectTests):
+    """Each answer of the broker's is a Deferred that fires later."""
+
+    make_store = staticmethod(make_late_store)

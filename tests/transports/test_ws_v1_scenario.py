@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quickpulse.wire.websocket.subprotocols import SUBPROTOCOLS, Subprotocol
-from tests.broker_peers import FramesPeer
+from tests.broker_peers import FramesPeer, make_late_store
 from tests.broker_scenario import BrokerScenario, Conversation, Peer, SubscriptionScenario
 from tests.serving import ServiceTestCase, until
 from tests.transports.ws_v1_peers import open_conversation
@@ -51,3 +51,21 @@ class PlainJsonTests(WsScenario, ServiceTestCase):
     """quickpulse.v1.json, read by autobahn alone."""
 
     subprotocol, ws_frames = SUBPROTOCOLS["quickpulse.v1.json"], "plain"
+
+
+class LateBinaryTests(BinaryTests):
+    """Each answer of the broker's is a Deferred that fires later."""
+
+    make_store = staticmethod(make_late_store)
+
+
+class LateJsonTests(JsonTests):
+    """Each answer of the broker's is a Deferred that fires later."""
+
+    make_store = staticmethod(make_late_store)
+
+
+class LatePlainBinaryTests(PlainBinaryTests):
+    """Each answer of the broker's is a Deferred that fires later."""
+
+    make_store = staticmethod(make_late_store)
