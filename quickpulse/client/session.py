@@ -338,7 +338,8 @@ class Session:
         """The server reads no frame as long as this one."""
         parts = split(call.request, self._link.max_batch_bytes)
         if len(parts) < 2:
-            call.answer(error)
+            is_atomic = getattr(call.request, "atomic", False)
+            call.answer(RequestTooLarge(f"{error}; an atomic batch cannot go in parts") if is_atomic else error)
             return
         Parts(call.request, parts, partial(self._ask_until, call.deadline), call.answer).send()
 

@@ -227,6 +227,7 @@ class SessionTests(SynchronousTestCase):
         """It is refused: in parts it would not be."""
         (error,) = self.world.ask(Publish("q", Batch([bytes(1_000)] * 10), b"key", True))
         self.assertIsInstance(error, RequestTooLarge)
+        self.assertIn("atomic", str(error))
         self.assertEqual(self.link.kinds(Publish), [])
 
     def test_acks(self) -> None:
