@@ -5,9 +5,9 @@ how often `tick` is called. Time does not go back: an earlier `now_ms` counts as
 thread.
 
 What is where: `named.py` is a queue, `ready.py` with `lane.py` and `runs.py` what is ready in it; `lease.py` and
-`leases.py` what was handed out; `agenda.py` what is due; `publishing.py`, `delivering.py` and `settling.py` the three
-requests that messages go through (`admission.py` and `room.py`: who comes in); `directory.py` the names; `life.py` the
-rules that all of it obeys.
+`leases.py` what was handed out, `framing.py` how much of it fits into a frame; `agenda.py` what is due;
+`publishing.py`, `delivering.py` and `settling.py` the three requests that messages go through (`admission.py` and
+`room.py`: who comes in); `directory.py` the names; `life.py` the rules that all of it obeys.
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ LONGEST_MS = 10 * 366 * 24 * 3600 * 1000
 MOST_RECEIPTS = 100_000
 """That one request may speak of, and one pull hand out."""
 
+MOST_PUBLISHED = 100_000
+"""Messages of a batch: what is said of all that a full queue refuses has to fit into the reply."""
+
 MOST_RETRY_DELAYS = 100
 
 LONGEST_KEY = 1024

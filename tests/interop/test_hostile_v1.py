@@ -165,16 +165,18 @@ class AbsurdRequestBehaviour:
         async def story() -> None:
             for name, peer in self.peers().items():
                 queue = f"batches-of-{name}"
-                reply = await peer.ask(Publish(queue, Batch((b"",) * 120_000)))
-                self.assertEqual(list(reply.sequences), [(1, 120_000)], name)
+                many = Publish(queue, Batch((b"",) * 100_001))
+                self.assertIsInstance(await self.refusal(peer, many), InvalidArgument, name)
+                for first in (1, 60_001):
+                    reply = await peer.ask(Publish(queue, Batch((b"",) * 60_000)))
+                    self.assertEqual(list(reply.sequences), [(first, first + 59_999)], name)
                 got = await peer.ask(Pull((queue,), 2**32 - 1, max_bytes=2**62))
                 self.assertEqual(len(got.batch.payloads), 100_000, name)  # as many as can be settled at once
                 await peer.ask(DeleteQueue(queue))
                 reply = await peer.ask(Publish("none", Batch((bytes(2**20 + 1),)), atomic=True))
                 self.assertEqual(list(reply.sequences), [], name)
                 self.assertIsInstance(reply.rejections[0].error, MessageTooLarge, name)
-                many = Pull(("q",) * 100_000)
-                self.assertIsInstance(await self.refusal(peer, many), InvalidArgument, name)
+                self.assertIsInstance(await self.refusal(peer, Pull(("q",) * 100_000)), InvalidArgument, name)
                 self.assertIsInstance(await self.refusal(peer, GetQueue(queue)), NotFound, name)
                 await peer.close()
 

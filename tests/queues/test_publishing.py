@@ -5,7 +5,7 @@ from __future__ import annotations
 from quickpulse.errors import InvalidArgument, QueuePaused, TooManyQueues
 from quickpulse.queues.admission import resolved
 from quickpulse.queues.named import MESSAGE_BYTES
-from quickpulse.queues.policies import LONGEST_KEY, Limits
+from quickpulse.queues.policies import LONGEST_KEY, MOST_PUBLISHED, Limits
 from quickpulse.requests import Batch, Delivery, Overflow, Pause, Properties, Publish, PublishReply, Resume
 from tests.queues.brokers import BrokerTestCase
 
@@ -43,6 +43,14 @@ class PublishTests(BrokerTestCase):
         got.batch.payloads[1] = b"changed"
         self.later(60_000)
         self.assertEqual(self.payloads(), [b"a", b"b"])
+
+    def test_too_many(self) -> None:
+        """A batch is bounded, so that what is said of each of them when the queue is full fits into a frame."""
+        self.policy(capacity=1)
+        reply = self.broker.publish(Publish("q", Batch([b""] * MOST_PUBLISHED)), self.now)
+        self.assertEqual((reply.sequences, len(reply.rejections)), (((1, 1),), MOST_PUBLISHED - 1))
+        request = Publish("q", Batch([b""] * (MOST_PUBLISHED + 1)))
+        self.assertRaises(InvalidArgument, self.broker.publish, request, self.now)
 
     def test_other_types(self) -> None:
         """A payload that is not bytes is the caller's mistake; nothing is stored."""

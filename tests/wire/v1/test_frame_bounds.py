@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.queues.broker import Broker
-from quickpulse.queues.policies import LONGEST_MS, LONGEST_NAME, Limits
+from quickpulse.queues.policies import LONGEST_MS, LONGEST_NAME, MOST_PUBLISHED, Limits
 from quickpulse.requests import (
     Action,
     Batch,
@@ -113,6 +113,14 @@ class BoundTests(SynchronousTestCase):
         self.assertLess(len(got.batch.payloads), 20_000)
         self.assertLessEqual(size, bound)
         self.assertGreater(size, bound // 3)
+
+    def test_a_batch_that_is_refused(self) -> None:
+        """As many messages as there may be, and a full queue: the reply that says so of each."""
+        bound = Limits().max_batch_bytes
+        broker = self.broker(bound)
+        broker.set_policy(SetPolicy(QUEUE, Policy(capacity=1)), NOW_MS)
+        reply = broker.publish(Publish(QUEUE, Batch([b""] * MOST_PUBLISHED)), NOW_MS)
+        self.assertLessEqual(len(write_reply(MOST_REQUESTS, reply, BINARY)), bound)
 
     def test_very_many_empty_messages(self) -> None:
         """Which came back, so that each has a count."""
