@@ -12,7 +12,8 @@ from quickpulse.cli.connecting import Server, with_server
 from quickpulse.cli.exits import Exit, say
 from quickpulse.cli.forms import form_of_queue
 from quickpulse.cli.output import show, show_json
-from quickpulse.cli.reading import as_json, pairs, rows_of_policy
+from quickpulse.cli.reading import as_json
+from quickpulse.cli.tables import pairs, rows_of_policy
 from quickpulse.client import Queue
 from quickpulse.errors import NotFound
 from quickpulse.requests import UNBOUNDED, Overflow, Policy

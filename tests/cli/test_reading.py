@@ -7,15 +7,8 @@ import os
 import pty
 import signal
 
-from quickpulse.cli.reading import state
-from quickpulse.requests import Policy, QueueInfo
+from quickpulse.requests import Policy
 from tests.cli.commands import CommandTestCase
-
-
-def queue_info(**changes: object) -> QueueInfo:
-    """A queue with nothing special."""
-    values = dict.fromkeys(QueueInfo.__slots__, 0)
-    return QueueInfo(**{**values, "name": "q", "policy": Policy(), "counts": {}, **changes})
 
 
 class QueuesTests(CommandTestCase):
@@ -42,13 +35,6 @@ class QueuesTests(CommandTestCase):
         result = self.command("queues", "--prefix", self.name)
         self.assertEqual((result.stdout, result.stderr), ("", "no queues\n"))
         self.assertEqual(self.command("queues", "--prefix", self.name, "--json").stdout, "[]\n")
-
-    def test_states(self) -> None:
-        """What a pause is called."""
-        self.assertEqual(state(queue_info()), "-")
-        self.assertEqual(state(queue_info(paused=True)), "paused")
-        self.assertEqual(state(queue_info(publish_paused=True)), "refusing")
-        self.assertEqual(state(queue_info(paused=True, publish_paused=True)), "closed")
 
 
 class StatsTests(CommandTestCase):
