@@ -8,17 +8,16 @@ is told that the connection was lost.
 
 from __future__ import annotations
 
-import heapq
 import os
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, Protocol
-from weakref import ref
+from typing import Any
 
 from quickpulse.client.batching import Parts, split
+from quickpulse.client.calls import Call, Done, Host
 from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
+from quickpulse.client.leasing import NEVER, Leasing
 from quickpulse.client.options import Options
 from quickpulse.client.settling import Leased, Settling, count_of
 from quickpulse.client.subscribing import Subscribing
@@ -26,13 +25,9 @@ from quickpulse.errors import Draining, InvalidArgument, NotFound, QuickPulseErr
 from quickpulse.requests import (
     Action,
     Credit,
-    DeleteQueue,
     Deliveries,
-    Delivery,
     GetServerInfo,
     Pull,
-    Purge,
-    Redrive,
     ServerInfo,
     Settle,
     SettleReply,
@@ -44,62 +39,8 @@ from quickpulse.requests import (
 MOST_OPEN = 1_000
 """Requests and subscriptions on a connection; the server takes 1,024. The rest waits here."""
 
-NEVER = float("inf")
-
-_ONCE = (Purge, DeleteQueue, Redrive)
-"""Not asked again when the connection ended before the reply: they may have been done."""
-
 _CONNECTION = 0
 """The request_id of what is about the connection."""
-
-Done = Callable[[Any], None]
-
-
-class Host(Protocol):
-    """What a session wants of the face that it lives in. `settle_soon` may be called by any thread."""
-
-    def write_soon(self) -> None:
-        """There is something for `data_to_send`."""
-
-    def tick_at(self, when: float) -> None:
-        """Call `tick` then, at the latest."""
-
-    def settle_soon(self) -> None:
-        """Call `flush` within `flush_seconds`."""
-
-    def ready(self) -> None:
-        """The server answers."""
-
-    def cut(self) -> None:
-        """End the connection: it is lost."""
-
-
-class Call:
-    """A request that waits for its reply."""
-
-    __slots__ = ("deadline", "done", "id", "is_repeated", "request")
-
-    def __init__(self, request: Any, done: Done, deadline: float) -> None:
-        self.request = request
-        self.done: Done | None = done
-        self.deadline = deadline
-        self.is_repeated = False
-        self.id = 0
-        """The request_id on this connection; 0: it was not sent."""
-
-    @property
-    def repeats(self) -> bool:
-        """Whether it can be asked again when its reply was lost."""
-        request = self.request
-        if isinstance(request, Pull):
-            return request.delivery is Delivery.LEASED
-        return not isinstance(request, _ONCE)
-
-    def answer(self, reply: Any) -> None:
-        """With a reply or an error."""
-        done, self.done = self.done, None
-        if done is not None:
-            done(reply)
 
 
 class Session:
@@ -129,8 +70,7 @@ class Session:
         self._subscriptions: dict[int, Subscribing] = {}
         self._dormant: list[Subscribing] = []  # wait for a connection
         self.settling = Settling(host.settle_soon)
-        self._leases: list[tuple[float, int, Any, float]] = []  # a heap: extend when, number, which, until when at most
-        self._lease_numbers = count()
+        self._leasing = Leasing(options.max_lease_seconds)
         self._next_tick = NEVER
         self._heard_at = 0.0
         self._is_asked = False  # for a sign of life
@@ -195,7 +135,8 @@ class Session:
         """Do what is due: time that is up, leases to extend, silence."""
         self._next_tick = NEVER
         self._expire(now)
-        self._extend_leases(now)
+        self._leasing.extend(now, lambda request, done, seconds: self.ask(request, done, now, seconds))
+        self._want_tick(self._leasing.next_due)
         self._listen_for_life(now)
 
     def flush(self, now: float) -> None:
@@ -258,8 +199,8 @@ class Session:
     def lease(self, deliveries: Deliveries, now: float) -> Leased:
         """Keep what was delivered leased for as long as somebody holds it."""
         leased = Leased(deliveries, self.settling)
-        if deliveries.first_receipt:
-            self._keep(ref(leased), deliveries.lease_ms, now, now + self._options.max_lease_seconds)
+        self._leasing.keep(leased, now)
+        self._want_tick(self._leasing.next_due)
         return leased
 
     def release(self, deliveries: Deliveries) -> None:
@@ -298,7 +239,7 @@ class Session:
         subscriptions = [*self._subscriptions.values(), *self._dormant]
         self._open, self._subscriptions, self._dormant = {}, {}, []
         self._waiting.clear()
-        self._leases.clear()
+        self._leasing.forget()
         for call in calls:
             call.answer(reason)
         for subscribing in subscriptions:
@@ -424,34 +365,6 @@ class Session:
     def _late(self, call: Call) -> Timeout:
         why = f" ({self.fault})" if self.fault is not None else ""
         return Timeout(f"no reply to {type(call.request).__name__} in time{why}")
-
-    def _keep(self, leased: Any, lease_ms: int, now: float, until: float) -> None:
-        when = now + lease_ms / 2000
-        if when < until:
-            heapq.heappush(self._leases, (when, next(self._lease_numbers), leased, until))
-            self._want_tick(when)
-
-    def _extend_leases(self, now: float) -> None:
-        """Half of the lease is over."""
-        leases = self._leases
-        while leases and leases[0][0] <= now:
-            _, _, reference, until = heapq.heappop(leases)
-            leased = reference()
-            ranges = leased.open_ranges if leased is not None else []
-            if not ranges:
-                continue
-            deliveries = leased.deliveries
-            request = Settle(deliveries.queue, ranges, Action.EXTEND, lease_ms=deliveries.lease_ms)
-
-            def done(reply: Any, reference: Any = reference) -> None:
-                leased = reference()
-                if leased is not None and isinstance(reply, SettleReply) and reply.unknown:
-                    leased.lost(reply.unknown)
-
-            self.ask(request, done, now, max(deliveries.lease_ms / 1000, 0.001))
-            self._keep(reference, deliveries.lease_ms, now, until)
-        if leases:
-            self._want_tick(leases[0][0])
 
     def _listen_for_life(self, now: float) -> None:
         if self._link is None:
