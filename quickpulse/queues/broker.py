@@ -178,6 +178,7 @@ class Broker:
         require_policy(request.queue, request.policy)
         queue = self._directory.open(request.queue, now_ms)
         queue.touched = now_ms
+        queue.keys.drop_old(now_ms)
         queue.own_policy = request.policy
         queue.apply(over(self._directory.defaults, request.policy))
         return describing.info(queue, now_ms)

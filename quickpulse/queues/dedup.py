@@ -77,13 +77,17 @@ class Keys:
     def happen(self, moment: int) -> None:
         """Drop the keys whose time is up."""
         self._is_scheduled = False
+        self.drop_old(moment)
+        if self._messages or self._batches:
+            self._schedule(moment)
+
+    def drop_old(self, moment: int) -> None:
+        """Forget those whose time is up; to be done before the window changes, so that a longer one revives none."""
         messages, batches, window_ms = self._messages, self._batches, self.window_ms
         while messages and messages[key := next(iter(messages))] + window_ms <= moment:
             del messages[key]
         while batches and batches[batch := next(iter(batches))][0] + window_ms <= moment:
             self._drop_batch(batch)
-        if messages or batches:
-            self._schedule(moment)
 
     def _drop_batch(self, key: bytes) -> None:
         dropped = self._batches.pop(key, None)

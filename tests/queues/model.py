@@ -189,6 +189,9 @@ class Model:
         """From now on."""
         queue = self.open(name)
         queue.own, queue.touched = policy, self.now
+        window = queue.policy.dedup_window_ms
+        queue.keys = {key: at for key, at in queue.keys.items() if self.now < at + window}
+        queue.batches = {key: kept for key, kept in queue.batches.items() if self.now < kept[0] + window}
         values = {each.name: getattr(policy, each.name) for each in fields(Policy)}
         queue.policy = Policy(
             **{name: getattr(self.defaults, name) if value is None else value for name, value in values.items()}

@@ -35,6 +35,16 @@ class KeyTests(SynchronousTestCase):
         self.assertIsNone(self.keys.reply_to(b"k", 5100))
         self.assertIsNone(self.keys.reply_to(b"other", 100))
 
+    def test_a_longer_window_revives_none(self) -> None:
+        """What was over before the window changed is forgotten, whether its memory was freed by then or not."""
+        for key, moment in (("old", 100), ("new", 4000)):
+            self.keys.add(key, moment)
+            self.keys.add_batch(key.encode(), REPLY, moment)
+        self.keys.drop_old(5100)
+        self.keys.window_ms = 60_000
+        self.assertEqual([self.keys.knows(key, 5200) for key in ("old", "new")], [False, True])
+        self.assertEqual([self.keys.reply_to(key, 5200) for key in (b"old", b"new")], [None, REPLY])
+
     def test_no_window(self) -> None:
         """Nothing is remembered."""
         self.keys.window_ms = 0
