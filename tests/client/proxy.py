@@ -8,6 +8,7 @@ import ssl
 from contextlib import suppress
 
 READ_BYTES = 64 * 1024
+TRICKLE_SECONDS = 0.002
 
 
 def free_port() -> int:
@@ -23,6 +24,8 @@ class Proxy:
     :param tls: on the client's side.
     :ivar connections: that were accepted so far.
     :ivar swallows_replies: nothing that the server says arrives.
+    :ivar trickle_bytes: so many are forwarded at a time, and then a while nothing; 0: all that there is.
+    :ivar flows: while it is not set, nothing is forwarded.
     """
 
     def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
@@ -32,6 +35,9 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
         self.swallows_replies = False
+        self.trickle_bytes = 0
+        self.flows = asyncio.Event()
+        self.flows.set()
 
     async def start(self) -> int:
         """Listen; the port."""
@@ -66,7 +72,10 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_reply: bool) -> None:
         with suppress(OSError):
-            while data := await reader.read(READ_BYTES):
+            while data := await reader.read(self.trickle_bytes or READ_BYTES):
+                await self.flows.wait()
+                if self.trickle_bytes:
+                    await asyncio.sleep(TRICKLE_SECONDS)
                 if not (is_reply and self.swallows_replies):
                     writer.write(data)
                     await writer.drain()
