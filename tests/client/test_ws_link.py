@@ -9,6 +9,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from quickpulse.client.aio import connect
 from quickpulse.client.errors import ConnectionLost, TlsFailed
 from quickpulse.client.ws_link import WsLink
 from quickpulse.errors import (
@@ -22,6 +23,8 @@ from quickpulse.errors import (
 )
 from quickpulse.requests import Batch, GetQueue, Publish, PublishReply
 from quickpulse.wire.v1.frames import BINARY, read_request, write_reply
+from tests.client.worlds import run
+from tests.interop.server import RealServer
 
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -175,3 +178,34 @@ class FaultTests(LinkTestCase):
             self.assertIsInstance(self.fault_after(b"\x15\x03\x03\x00\x02\x02\x46"[:size]), TlsFailed)
         self.link = WsLink("host:1")
         self.assertIsInstance(self.fault_after(b"SSH-2.0-OpenSSH\r\n"), ConnectionLost)
+
+
+class ServerTests(SynchronousTestCase):
+    """Both ways in which the server reads frames."""
+
+    def use(self, frames: str) -> None:
+        """Short and long messages, a subscription, and an end in order."""
+        server = RealServer("ws", "--ws-frames", frames)
+        self.addCleanup(server.end)
+        payloads = [bytes([size & 0xFF]) * size for size in (0, 1, 125, 126, 65_535, 65_536, 300_000)]
+
+        async def main() -> None:
+            async with await connect(f"quickpulse+ws://127.0.0.1:{server.port}") as client:
+                queue = client.queue("q")
+                await queue.publish_many(payloads)
+                async with queue.subscribe(credit_messages=2) as messages:
+                    for payload in payloads:
+                        message = await messages.__anext__()
+                        self.assertEqual(message.payload, payload)
+                        message.ack()
+                self.assertEqual((await queue.stats()).counts["acked"], len(payloads))
+
+        run(main())
+
+    def test_fast(self) -> None:
+        """All that a read has at once."""
+        self.use("fast")
+
+    def test_plain(self) -> None:
+        """By autobahn alone."""
+        self.use("plain")
