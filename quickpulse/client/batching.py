@@ -16,6 +16,9 @@ from quickpulse.requests import Batch, Properties, Publish, PublishReply, Range,
 MOST_ON_THEIR_WAY = 4
 """Parts of one request that are not answered: enough to keep the server busy, and no second copy of a huge batch."""
 
+MOST_IN_PART = 100_000
+"""Messages that a server takes in one batch."""
+
 _OWN_BYTES = 8
 """Of a payload or a text in a frame, beside itself, at most."""
 
@@ -27,6 +30,12 @@ _NUMBER_BYTES = 3
 """Of a part's number in its `batch_key`."""
 
 Done = Callable[[Any], None]
+
+
+def require_few(request: Any) -> None:
+    """Raise RequestTooLarge for a batch of more messages than a server takes, however short they are."""
+    if type(request) is Publish and len(request.batch.payloads) > MOST_IN_PART:
+        raise RequestTooLarge(f"batch of {len(request.batch.payloads)} messages is over the limit of {MOST_IN_PART}")
 
 
 def split(request: Any, max_bytes: int) -> list[Any]:
@@ -108,7 +117,7 @@ def _split_publish(request: Publish, max_bytes: int) -> list[Any]:
     for index, payload in enumerate(batch.payloads):
         own = batch.properties.get(index)
         cost = len(payload) + _OWN_BYTES + _size_of(own)
-        if payloads and size + cost > room:
+        if payloads and (size + cost > room or len(payloads) == MOST_IN_PART):
             end_part()
             payloads, properties, size = [], {}, 0
         if own is not None:

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from quickpulse.client.batching import Parts, split
+from quickpulse.client.batching import Parts, require_few, split
 from quickpulse.client.calls import Call, Done, Host
 from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
 from quickpulse.client.leasing import NEVER, Leasing
@@ -256,6 +256,7 @@ class Session:
     def _send(self, call: Call) -> None:
         request_id = next(self._ids)
         try:
+            require_few(call.request)
             self._link.send(request_id, call.request)
         except RequestTooLarge as error:
             self._send_in_parts(call, error)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.client.batching import MOST_ON_THEIR_WAY, Parts, split
+from quickpulse.client import batching
+from quickpulse.client.batching import MOST_IN_PART, MOST_ON_THEIR_WAY, Parts, split
 from quickpulse.client.errors import ConnectionLost, Timeout
 from quickpulse.errors import NotFound, QueueFull, RequestTooLarge
 from quickpulse.requests import (
@@ -71,6 +72,11 @@ class PublishTests(SynchronousTestCase):
         self.assertEqual(len(set(keys)), len(keys))
         self.assertTrue(all(key.startswith(b"key") for key in keys))
         self.assertEqual({part.batch_key for part in split(Publish("q", request.batch), 3_000)}, {b""})
+
+    def test_no_part_has_too_many(self) -> None:
+        """However short its messages are."""
+        parts = split(Publish("q", Batch([b""] * (2 * MOST_IN_PART + 1))), 1 << 30)
+        self.assertEqual([len(part.batch.payloads) for part in parts], [MOST_IN_PART, MOST_IN_PART, 1])
 
     def test_few_parts(self) -> None:
         """A frame is filled before the next one begins."""
@@ -215,6 +221,15 @@ class SessionTests(SynchronousTestCase):
         self.assertGreater(len(self.link.kinds(Publish)), 10)
         (deliveries,) = self.world.ask(Pull(("q",), 1_000))
         self.assertEqual(list(deliveries.batch.payloads), payloads)
+
+    def test_very_many(self) -> None:
+        """More than a server takes in one batch, though a frame would hold them; all or none of them it cannot be."""
+        self.patch(batching, "MOST_IN_PART", 40)
+        (reply,) = self.world.ask(Publish("q", Batch([b""] * 100), b"key"))
+        self.assertEqual(list(reply.sequences), [(1, 100)])
+        self.assertEqual([len(each.batch.payloads) for each in self.link.sent if type(each) is Publish], [40, 40, 20])
+        (error,) = self.world.ask(Publish("q", Batch([b""] * 100), b"other", True))
+        self.assertIsInstance(error, RequestTooLarge)
 
     def test_one_message_is_too_long(self) -> None:
         """The others are accepted."""
