@@ -18,18 +18,25 @@ class Block:
     language: what the fence says; empty where it says nothing
     text: the lines between the fences
     run: what the comment above says it is to be run against ("ws", "grpc", "none"); None without one
+    not_run: why no test runs it, where the comment above says so
     """
 
     language: str
     text: str
     run: str | None
+    not_run: str | None = None
 
 
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page."""
-    pattern = r"^(?:<!-- run: ([\w, ]+) -->\n)?```(\w*)\n(.*?)^```$"
+    pattern = r"^(?:<!-- (?:run: ([\w, ]+)|not run: ([^\n]+)) -->\n)?```(\w*)\n(.*?)^```$"
     found = re.finditer(pattern, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [Block(match[2], match[3], match[1]) for match in found]
+    return [Block(match[3], match[4], match[1], match[2]) for match in found]
+
+
+def shell_blocks(page: Path) -> list[Block]:
+    """Those of a shell that tests run."""
+    return [block for block in blocks(page) if block.language == "sh" and block.not_run is None]
 
 
 def prose(page: Path) -> str:

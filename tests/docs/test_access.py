@@ -9,9 +9,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, TestCase
 
-from quickpulse.testing import Server
 from quickpulse.transports.tokens import CHALLENGE, MOST_TOKEN_BYTES, MOST_TOKENS, SUBPROTOCOL_PREFIX
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, shell_blocks
+from tests.docs.running import server_of
 
 PAGE = ROOT / "docs" / "access.md"
 
@@ -27,14 +27,13 @@ class PageTests(TestCase):
             raise SkipTest("no curl here")
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
-        make = next(block.text for block in blocks(PAGE) if not block.language).splitlines()[0]
+        first, show = (block.text for block in shell_blocks(PAGE))
+        make, serve = first.splitlines()
         subprocess.run(["bash", "-c", make], cwd=folder, check=True, timeout=SECONDS)
         tokens = folder / "tokens"
         self.assertEqual(tokens.stat().st_mode & 0o777, 0o600)
-        with Server(auth_token_file=str(tokens)) as server:
-            found = [block.text for block in blocks(PAGE) if block.language == "sh"]
-            self.assertEqual(len(found), 1)
-            command = found[0].replace("http://127.0.0.1:8080", server.http_url)
+        with server_of(serve, folder) as ports:
+            command = show.replace("127.0.0.1:8080", f"127.0.0.1:{ports['HTTP']}")
             done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=True, timeout=SECONDS)
             self.assertEqual(json.loads(done.stdout)["queues"][0]["name"], "default")
 

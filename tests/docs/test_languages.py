@@ -13,7 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from quickpulse.testing import Server
-from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.pages import ROOT, Block, blocks, shell_blocks
 
 PAGE = ROOT / "docs" / "languages.md"
 
@@ -26,15 +26,11 @@ OPEN_SECONDS = 5
 """How long a subscription from a shell is open here: enough on a machine that is busy."""
 
 
-def section(tool: str) -> list[Block]:
-    """The blocks whose commands call a tool, each with the block behind it, in one list."""
+def commands_of(tool: str) -> list[tuple[str, Block]]:
+    """The page's commands that call a tool, each with the block behind it."""
     found = blocks(PAGE)
-    return [
-        block
-        for place, first in enumerate(found)
-        if first.language == "sh" and re.search(rf"\b{tool} -", first.text)
-        for block in found[place : place + 2]
-    ]
+    ours = [block for block in shell_blocks(PAGE) if re.search(rf"\b{tool} -", block.text)]
+    return [(block.text, found[place + 1]) for place, block in enumerate(found) if block in ours]
 
 
 def documents(text: str) -> list[Any]:
@@ -70,10 +66,8 @@ class PageTests(SynchronousTestCase):
         for needed in (tool, "bash", "sed", "base64"):
             if shutil.which(needed) is None:
                 raise SkipTest(f"no {needed} here")
-        found = section(tool)
-        self.assertGreater(len(found), 2)
-        for command, expected in zip(found[::2], found[1::2], strict=True):
-            text = command.text.replace("127.0.0.1:50051", self.server.url.rpartition("/")[2])
+        for command, expected in commands_of(tool):
+            text = command.replace("127.0.0.1:50051", self.server.url.rpartition("/")[2])
             text = text.replace("http://127.0.0.1:8080", self.server.http_url).replace(
                 "sleep 2", f"sleep {OPEN_SECONDS}"
             )
@@ -90,6 +84,11 @@ class PageTests(SynchronousTestCase):
     def test_curl(self) -> None:
         """A producer and a consumer."""
         self.commands("curl")
+
+    def test_every_command_is_run(self) -> None:
+        """None belongs to another tool."""
+        ours = [text for tool in ("grpcurl", "curl") for text, _ in commands_of(tool)]
+        self.assertCountEqual(ours, [block.text for block in shell_blocks(PAGE) if block.run is None])
 
     def program(self, name: str, url: str, package: str) -> None:
         """An example for Node prints what the page says."""
