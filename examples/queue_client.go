@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	qp "example/quickpulsev1"
@@ -89,7 +90,9 @@ func main() {
 	if len(os.Args) > 1 {
 		server = os.Args[1]
 	}
-	connection, err := grpc.Dial(server, grpc.WithInsecure())
+	// Pings find a connection that has died in silence.
+	connection, err := grpc.Dial(server, grpc.WithInsecure(),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second}))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,7 +11,8 @@ const server = process.argv[2] ?? "127.0.0.1:50051";
 const proto = fileURLToPath(new URL("../proto/quickpulse/v1/queues.proto", import.meta.url));
 // keepCase: fields are called as in the file, and not maxMessages. longs: receipts do not fit into a number.
 const { quickpulse } = grpc.loadPackageDefinition(loadSync(proto, { keepCase: true, longs: String }));
-const queues = new quickpulse.v1.Queues(server, grpc.credentials.createInsecure());
+const keepalive = { "grpc.keepalive_time_ms": 20_000 };         // finds a connection that has died in silence
+const queues = new quickpulse.v1.Queues(server, grpc.credentials.createInsecure(), keepalive);
 
 // Calls again as long as the server cannot be reached, or has had no time to answer.
 async function persist(call) {

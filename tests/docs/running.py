@@ -82,12 +82,18 @@ def server_of(command: str, folder: Path = ROOT, **variables: str) -> Iterator[d
         yield ports
 
 
+def with_ports(text: str, ports: Mapping[str, str]) -> str:
+    """A text with these ports in place of the default ones."""
+    for name, port in ports.items():
+        text = text.replace(f"127.0.0.1:{DEFAULT_PORTS[name]}", f"127.0.0.1:{port}")
+    return text
+
+
 def run_shell(text: str, ports: dict[str, str]) -> str:
     """What commands print on both streams, with these ports in place of the default ones; each must succeed."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for name, port in ports.items():
-        text = text.replace(f"127.0.0.1:{DEFAULT_PORTS[name]}", f"127.0.0.1:{port}")
-        environment[f"QUICKPULSE_{name.upper()}_PORT"] = port
+    environment |= {f"QUICKPULSE_{name.upper()}_PORT": port for name, port in ports.items()}
+    text = with_ports(text, ports)
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", text],
         cwd=ROOT,
@@ -106,8 +112,7 @@ def run_shell(text: str, ports: dict[str, str]) -> str:
 
 def run_python(source: str, ports: dict[str, str]) -> str:
     """What a snippet prints when the default ports in it are replaced by these."""
-    for name, port in ports.items():
-        source = source.replace(f"127.0.0.1:{DEFAULT_PORTS[name]}", f"127.0.0.1:{port}")
+    source = with_ports(source, ports)
     done = subprocess.run(
         [sys.executable, "-c", source],
         cwd=ROOT,
