@@ -45,6 +45,10 @@ const session = () => new Promise((resolve, reject) => {
     if (!error.retry_after_ms) reject(new Refused(`${error.reason}: ${error.message}`));
     socket.close();
   });
+  socket.on("unexpected-response", (request, { statusCode: status }) => {                // it was no WebSocket that opened
+    request.destroy();
+    reject(status < 500 ? new Refused(`status ${status}`) : new Error(`status ${status}`));
+  });
   socket.on("error", reject);
   socket.on("close", (code, reason) => acked === 3 ? resolve() : reject(new Error(`closed: ${code} ${reason}`)));
 });
