@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from quickpulse.errors import QuickPulseError
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as brief
+else:
+
+    def brief(*, frozen: bool, slots: bool) -> Any:
+        """A dataclass that is frozen for the type checker only: what each request and reply is made of.
+
+        To make one that is frozen at run time takes five times as long, which was a tenth of what a request costs.
+        """
+        return dataclass(slots=slots, unsafe_hash=frozen)
+
 
 Range = tuple[int, int]
 """First and last, both included."""
@@ -46,7 +58,7 @@ class Properties:
 NO_PROPERTIES = Properties()
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class Batch:
     """Messages in order, as columns.
 
@@ -70,7 +82,7 @@ class Rejection:
     error: QuickPulseError
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class Publish:
     """Put messages in.
 
@@ -84,7 +96,7 @@ class Publish:
     atomic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class PublishReply:
     """What became of them.
 
@@ -120,7 +132,7 @@ class Reader(Protocol):
         """Do not."""
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class Pull:
     """Take messages out, or wait for some.
 
@@ -156,7 +168,7 @@ class DeadLetter:
     deliveries: int
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class Deliveries:
     """Messages that were handed out, as columns; empty when there were none.
 
@@ -193,7 +205,7 @@ class Action(Enum):
     """Hopeless: to the dead-letter queue."""
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class Settle:
     """Say what became of leased messages.
 
@@ -211,7 +223,7 @@ class Settle:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@brief(frozen=True, slots=True)
 class SettleReply:
     """How many were settled, and which receipts hold nothing (any more)."""
 
