@@ -19,6 +19,7 @@ from quickpulse.client.errors import (
 )
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Options
+from quickpulse.requests import Overflow, Policy
 
 __all__ = [
     "Batch",
@@ -29,7 +30,9 @@ __all__ = [
     "LeaseLost",
     "Message",
     "Options",
+    "Overflow",
     "PartialPublish",
+    "Policy",
     "Publisher",
     "Queue",
     "Subscription",

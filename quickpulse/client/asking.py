@@ -5,7 +5,7 @@ The faces for asyncio and Twisted ask and wait; the blocking one asks with its t
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -121,7 +121,7 @@ class QueueAsking:
             raise reply.rejections[0].error
         return reply.sequences[0][0] if reply.sequences else None
 
-    async def publish_many(self, payloads: Sequence[bytes], *, atomic: bool = False, **properties: Any) -> PublishReply:
+    async def publish_many(self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Any) -> PublishReply:
         """Put messages in, with one confirmation.
 
         :param atomic: all or none.
@@ -129,10 +129,11 @@ class QueueAsking:
         :raises PartialPublish: some were rejected.
         """
         own = properties_of(**properties) if properties else None
-        request = Publish(self.name, Columns(payloads, own), self._asking.new_key(), atomic)
+        kept = payloads if isinstance(payloads, (list, tuple)) else list(payloads)  # may be sent twice
+        request = Publish(self.name, Columns(kept, own), self._asking.new_key(), atomic)
         reply: PublishReply = await self._asking.ask(request)
         if reply.rejections:
-            raise PartialPublish(len(payloads) - len(reply.rejections), reply.rejections, reply=reply)
+            raise PartialPublish(len(kept) - len(reply.rejections), reply.rejections, reply=reply)
         return reply
 
     async def get(self, *, wait_seconds: float = 0, lease_seconds: float = 0) -> Message | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -159,7 +159,7 @@ class Queue:
         """
         return at_once(self._asking.publish(payload, **properties))
 
-    def publish_many(self, payloads: Sequence[bytes], *, atomic: bool = False, **properties: Any) -> PublishReply:
+    def publish_many(self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Any) -> PublishReply:
         """Put messages in, with one confirmation.
 
         :param atomic: all or none.

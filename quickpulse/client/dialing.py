@@ -70,7 +70,10 @@ def fault_of(error: BaseException | None, address: Address, *, is_mute: bool = F
         return ConnectionLost(f"the server closed the connection and said nothing; does it want TLS ({tls}://)?")
     if error is None:
         return ConnectionLost("the connection ended: the server closed it")
-    return ConnectionLost(f"no connection to {address}: {str(error) or 'timeout'}")
+    text = str(error)
+    if not text:  # a server without TLS may wait for more of what it cannot read
+        text = "timeout; does it speak TLS?" if address.is_tls else "timeout"
+    return ConnectionLost(f"no connection to {address}: {text}")
 
 
 def fault_in_tls(transport: Any, address: Address) -> QuickPulseError | None:

@@ -26,6 +26,9 @@ _PING = b"quickpls"
 
 _HTTP_OK = b"200"
 
+_HTTP1 = b"H"
+"""The first byte of what a server of HTTP/1 says."""
+
 
 class GrpcLink(Link):
     """Frames out as bytes, bytes in as frames. It is over when `receive` says so.
@@ -108,6 +111,8 @@ class GrpcLink(Link):
         if isinstance(event, ev.Reset):
             return ConnectionLost(f"the server reset the call (code {event.code})")
         if isinstance(event, ev.Failed):
+            if self._first == _HTTP1:
+                return ConnectionLost("this port speaks HTTP/1, and not gRPC; is it one for quickpulse+ws://?")
             return self._no_protocol(f"this is no HTTP/2: {event.reason}")
         if isinstance(event, ev.Ended):
             return ConnectionLost("the server ended the call")

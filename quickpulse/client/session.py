@@ -226,6 +226,11 @@ class Session:
         return len(self._open)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked and nothing pushed."""
+        return not (self._open or self._waiting or self._refused or self._subscriptions or self._dormant)
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for a reply, pulls left aside."""
         return all(isinstance(call.request, Pull) for call in (*self._open.values(), *self._refused, *self._waiting))
@@ -263,6 +268,9 @@ class Session:
             return
         except QuickPulseError as error:
             call.answer(error)
+            return
+        except Exception as error:  # of a value that is nothing of the kind; whoever asked is told, and not the loop
+            call.answer(InvalidArgument(f"{type(call.request).__name__}: {error}"))
             return
         self._open[request_id] = call
         call.id = request_id

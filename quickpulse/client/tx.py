@@ -6,7 +6,7 @@ coroutines that Deferreds drive (`Deferred.fromCoroutine`, `ensureDeferred`). Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -122,7 +122,7 @@ class Queue:
         return run(self._asking.publish(payload, **properties))
 
     def publish_many(
-        self, payloads: Sequence[bytes], *, atomic: bool = False, **properties: Any
+        self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Any
     ) -> Deferred[PublishReply]:
         """Put messages in, with one confirmation.
 

@@ -90,7 +90,7 @@ class WsLink(Link):
             return _REFUSED[end.status](text)
         if end.status >= 500 or end.status in _MAY_HEAL:
             return ConnectionLost(text)
-        return Unsupported(f"there is no {V1_PATH}: {text}")
+        return Unsupported(f"there is no {V1_PATH}: {text}; is this the port of WebSocket?")
 
 
 def _fault_of_close(end: Closed) -> QuickPulseError:

@@ -134,6 +134,11 @@ class FaultTests(SynchronousTestCase):
         for error in (None, ConnectionRefusedError(111, "refused"), asyncio.TimeoutError(), ssl.SSLEOFError(8, "eof")):
             self.assertIsInstance(fault_of(error, self.address), ConnectionLost)
 
+    def test_silence(self) -> None:
+        """A server without TLS may wait for more: the error has the question."""
+        self.assertIn("does it speak TLS?", str(fault_of(TimeoutError(), self.address)))
+        self.assertNotIn("TLS", str(fault_of(TimeoutError(), Address("h", 1, "quickpulse"))))
+
     def test_tls(self) -> None:
         """Only where the server did not mean it."""
         for reason, kind in (

@@ -140,6 +140,15 @@ class Stories:
         self.assertEqual(await peer.call(queue.take_many, 5), [b"1"])
 
     @story
+    async def test_payloads_of_any_iterable(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """A generator's are published, and counted, like a list's."""
+        await peer.call(queue.set_policy, Policy(capacity=2))
+        with self.assertRaises(PartialPublish) as caught:
+            await peer.call(queue.publish_many, (b"%d" % number for number in range(3)))
+        self.assertEqual((caught.exception.accepted, caught.exception.rejected), (2, 1))
+        self.assertEqual(await peer.call(queue.take_many, 5), [b"0", b"1"])
+
+    @story
     async def test_publisher(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Each message's fate is known by itself, and what was not accepted is told at the end."""
         await peer.call(queue.set_policy, Policy(capacity=2))

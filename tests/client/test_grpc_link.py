@@ -164,10 +164,17 @@ class FaultTests(LinkTestCase):
         self.server.end(self.stream, trailers(RpcError(Status.UNAVAILABLE, "later")))
         self.assertEqual([request_id for request_id, _ in self.to_client()], [1, 0])
 
-    def test_nonsense(self) -> None:
-        """What cannot be read ends it: no HTTP/2, no frame, a frame that is too long."""
+    def test_another_port_of_the_server(self) -> None:
+        """Its WebSocket and its HTTP port answer in HTTP/1: the error says so."""
         ((_, error),) = self.link.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 3, 0.0)
         self.assertIsInstance(error, ConnectionLost)
+        self.assertIn("speaks HTTP/1", str(error))
+
+    def test_nonsense(self) -> None:
+        """What cannot be read ends it: no HTTP/2, no frame, a frame that is too long."""
+        ((_, error),) = self.link.receive(b"SSH-2.0-OpenSSH\r\n\r\n" * 3, 0.0)
+        self.assertIsInstance(error, ConnectionLost)
+        self.assertIn("no HTTP/2", str(error))
         for body in (framed(b"\xff\xff\xff"), b"\0\xff\xff\xff\xff", b"\7\0\0\0\0"):
             self.setUp()
             self.server.send_headers(self.stream, RESPONSE_HEAD)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
 from quickpulse.client.options import Options
 from quickpulse.client.subscribing import Subscribing
-from quickpulse.errors import Draining, NotFound, RequestTooLarge
+from quickpulse.errors import Draining, InvalidArgument, NotFound, RequestTooLarge
 from quickpulse.requests import (
     Action,
     Batch,
@@ -63,6 +64,17 @@ class CallTests(SessionTestCase):
         """What the server says instead is the reply."""
         (reply,) = self.world.ask(GetQueue("none"))
         self.assertIsInstance(reply, NotFound)
+
+    def test_what_cannot_be_sent(self) -> None:
+        """A value that is nothing of the kind is an error for who asked, at once or when there is a connection."""
+        nothing: Any = None
+        request = Publish("q", Batch(nothing))
+        (reply,) = self.world.ask(request)
+        self.assertIsInstance(reply, InvalidArgument)
+        world = World()
+        replies = world.ask(request)
+        world.connect()
+        self.assertIsInstance(replies[0], InvalidArgument)
 
     def test_before_there_is_a_connection(self) -> None:
         """It waits for one."""
