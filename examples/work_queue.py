@@ -14,6 +14,7 @@ import argparse
 import os
 
 from quickpulse.client import Client, Message, connect
+from quickpulse.errors import NotFound
 from quickpulse.requests import Policy
 
 URL = os.environ.get("QUICKPULSE_URL", "quickpulse://127.0.0.1:50051")
@@ -44,7 +45,12 @@ def work(client: Client) -> None:
 
 def failed(client: Client) -> None:
     """Show the jobs that nobody could do."""
-    for message in client.queue("jobs.dead").peek(100):
+    try:
+        messages = client.queue("jobs.dead").peek(100)
+    except NotFound:  # it is made by the first that fails
+        print("none failed")
+        return
+    for message in messages:
         reason = message.source.reason if message.source else ""
         print(f"{message.payload.decode()}: {reason}")
 

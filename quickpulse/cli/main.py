@@ -17,6 +17,9 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in EXTRA:
             raise
-        print("quickpulse: the command needs more packages: pip install 'quickpulse[cli]'", file=sys.stderr)
+        print(
+            "quickpulse: the command needs the extra cli (click and rich), in a clone: pip install '.[cli]'",
+            file=sys.stderr,
+        )
         return MISSING_STATUS
     return int(commands.main(prog_name="quickpulse") or 0)

@@ -24,10 +24,10 @@ def make_link(address: Address, options: Options) -> Any:
     if address.is_websocket:
         from quickpulse.client.ws_link import WsLink
 
-        return WsLink(str(address), options.token)
+        return WsLink(str(address), options.token or "")
     from quickpulse.client.grpc_link import GrpcLink
 
-    return GrpcLink(str(address), options.token, is_tls=address.is_tls)
+    return GrpcLink(str(address), options.token or "", is_tls=address.is_tls)
 
 
 def ssl_context(address: Address, options: Options) -> ssl.SSLContext | None:

@@ -131,13 +131,13 @@ class Options:
     first_backoff_seconds: float = 0.1
     max_backoff_seconds: float = 5.0
     max_lease_seconds: float = 3600.0
-    token: str = field(default="", repr=False)
+    token: str | None = field(default=None, repr=False)
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
 
     def __post_init__(self) -> None:
-        if not _TOKEN.fullmatch(self.token):
+        if not _TOKEN.fullmatch(self.token or ""):
             raise InvalidArgument("a token has printable ASCII characters only, and no blanks")
 
 

@@ -39,7 +39,8 @@ class MainTests(SynchronousTestCase):
             )
             self.assertEqual((done.returncode, done.stdout), (2, ""))
             self.assertEqual(
-                done.stderr, "quickpulse: the command needs more packages: pip install 'quickpulse[cli]'\n"
+                done.stderr,
+                "quickpulse: the command needs the extra cli (click and rich), in a clone: pip install '.[cli]'\n",
             )
 
     def test_the_script(self) -> None:

@@ -71,7 +71,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_token(self) -> None:
         """It cannot make headers of its own."""
-        Options(token="aB0-._~+/=")
+        for good in ("aB0-._~+/=", "", None):
+            Options(token=good)
         for token in ("a b", "a\r\nX: y", "\u20ac", "a\n"):
             self.assertRaises(InvalidArgument, Options, token=token)
 

@@ -74,6 +74,7 @@ class ScriptTests(ExampleTestCase):
 
     def test_work_queue(self) -> None:
         """Jobs are done, and the one that nobody can do is put aside."""
+        self.assertEqual(self.run_example("work_queue.py", "failed"), ["none failed"])
         self.assertEqual(self.run_example("work_queue.py", "add", "apple", "bad", "plum"), ["3 jobs added"])
         worker = self.start("work_queue.py", "work")
         self.until(lambda: self.server.payloads("jobs.dead") and self.server.stats("jobs").counts["acked"] == 2)
