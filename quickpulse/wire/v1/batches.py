@@ -100,10 +100,12 @@ def fill_deliveries(deliveries: Deliveries, message: Any) -> None:
     fill_batch(deliveries.batch, message.batch)
     message.first_receipt = deliveries.first_receipt
     message.lease_ms = deliveries.lease_ms
-    for name in ("delivery_counts", "enqueued_at_ms", "sequences"):
-        column = getattr(deliveries, name)
-        if column is not None:
-            getattr(message, name).extend(column)
+    if deliveries.delivery_counts is not None:
+        message.delivery_counts.extend(deliveries.delivery_counts)
+    if deliveries.enqueued_at_ms is not None:
+        message.enqueued_at_ms.extend(deliveries.enqueued_at_ms)
+    if deliveries.sequences is not None:
+        message.sequences.extend(deliveries.sequences)
     for index, each in deliveries.dead_letters.items():
         letter = message.dead_letters[index]
         letter.source, letter.reason, letter.deliveries = each.source, each.reason, each.deliveries

@@ -39,7 +39,8 @@ class Form(Generic[V]):
 
         :raises InvalidArgument: a field has a value that does not fit.
         """
-        return bytes(self.filled(value).SerializeToString())
+        data: bytes = self.filled(value).SerializeToString()
+        return data
 
     def filled(self, value: V) -> Any:
         """The object as a message."""

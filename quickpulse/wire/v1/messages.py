@@ -35,7 +35,8 @@ def _read_ranges(messages: Iterable[Any]) -> list[Range]:
 
 def _fill_ranges(ranges: Iterable[Range], messages: Any) -> None:
     for first, last in ranges:
-        messages.add(first=first, last=last)
+        message = messages.add()
+        message.first, message.last = first, last  # keywords cost more
 
 
 def read_publish(message: Any) -> Publish:
@@ -63,7 +64,8 @@ def read_publish_reply(message: Any) -> PublishReply:
 def fill_publish_reply(reply: PublishReply, message: Any) -> None:
     """PublishReply."""
     _fill_ranges(reply.sequences, message.sequences)
-    message.duplicates.extend(reply.duplicates)
+    if reply.duplicates:
+        message.duplicates.extend(reply.duplicates)
     error, written = None, None
     for rejection in reply.rejections:
         part = message.rejections.add(index=rejection.index)
@@ -129,7 +131,8 @@ def read_settle_reply(message: Any) -> SettleReply:
 def fill_settle_reply(reply: SettleReply, message: Any) -> None:
     """SettleReply."""
     message.settled = reply.settled
-    _fill_ranges(reply.unknown, message.unknown)
+    if reply.unknown:
+        _fill_ranges(reply.unknown, message.unknown)
 
 
 def read_subscribe(message: Any) -> Subscribe:
