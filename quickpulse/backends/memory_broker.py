@@ -205,6 +205,10 @@ class MemoryBroker:
 
     def _schedule(self) -> None:
         """Be called when the next thing is due; a timer that is earlier than that will see."""
+        if self._timer is not None and not (
+            self._broker.has_deadline_before(self._timer_ms) or self._waiting.has_deadline_before(self._timer_ms)
+        ):
+            return  # as after nearly every request
         moments = [each for each in (self._broker.next_deadline(), self._waiting.next_deadline()) if each is not None]
         if not moments or self._is_closed:
             return

@@ -48,6 +48,10 @@ class Agenda:
             heappop(heap)
         return heap[0][0] if heap else None
 
+    def has_before(self, moment: int) -> bool:
+        """Whether anything may be due before that moment; stale entries count, as that they are stale costs a look."""
+        return bool(self._heap) and self._heap[0][0] < moment
+
     def add(self, moment: int, kind: int, number: int, happening: Happening) -> None:
         """Let `happening` happen then; at the same moment by kind, and within it by number."""
         heappush(self._heap, (moment, kind, number, next(self._serial), happening))

@@ -230,6 +230,10 @@ class Broker:
         """When to call `tick`."""
         return self._agenda.next_moment
 
+    def has_deadline_before(self, moment: int) -> bool:
+        """Whether `next_deadline` may be before that moment: a quick look, which may say so in vain."""
+        return self._agenda.has_before(moment)
+
     # ---- who waits ----
 
     def watch(self, name: str, woken: Callable[[], None]) -> None:

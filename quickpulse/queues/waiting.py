@@ -297,6 +297,10 @@ class Waiting:
             heappop(deadlines)
         return deadlines[0][0] if deadlines else None
 
+    def has_deadline_before(self, moment: int) -> bool:
+        """Whether `next_deadline` may be before that moment: a quick look, which may say so in vain."""
+        return bool(self._deadlines) and self._deadlines[0][0] < moment
+
     def tick(self, now_ms: int) -> None:
         """Answer those whose time is up."""
         while self._deadlines and self._deadlines[0][0] <= now_ms:  # an answer may bring another pull, and another list

@@ -36,6 +36,14 @@ class AgendaTests(SynchronousTestCase):
         self.agenda.add(moment, kind, number, note)
         return note
 
+    def test_a_quick_look(self) -> None:
+        """It may say in vain that something is due, but never that nothing is."""
+        self.assertFalse(self.agenda.has_before(5))
+        note = self.add(4, "a")
+        self.assertEqual([self.agenda.has_before(moment) for moment in (4, 5)], [False, True])
+        note.pending = False
+        self.assertTrue(self.agenda.has_before(5))
+
     def test_nothing(self) -> None:
         """No moment is the next."""
         self.assertIsNone(self.agenda.next_moment)
