@@ -16,7 +16,7 @@ from quickpulse.wire.grpc.framing import NOT_ONE_MESSAGE, MessageReader, framed
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import OK_TRAILERS, RESPONSE_HEAD, RpcError, Status, trailers
 from quickpulse.wire.http2.answers import Answer
-from quickpulse.wire.http2.streams import Stream
+from quickpulse.wire.http2.streams import State, Stream
 
 if TYPE_CHECKING:
     from quickpulse.transports.grpc_serving import Serving
@@ -335,10 +335,10 @@ class StreamingCall(OpenCall):
 
     def send(self, framed: bytes, handed_out: int = 0) -> None:
         """Send framed messages."""
-        if self.is_unheard:
+        http2, stream = self.serving.http2, self.stream
+        if self.is_over or stream.state is State.CLOSED:  # is_unheard, but on the way of every answer
             self.serving.traffic.undelivered(handed_out)
             return
-        http2, stream = self.serving.http2, self.stream
         if not self._has_head:
             self._has_head = True
             http2.send_headers(stream, RESPONSE_HEAD)

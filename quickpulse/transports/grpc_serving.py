@@ -108,6 +108,10 @@ class Serving:
         self.last_request: float = reactor.seconds()
         """When the last request came, or the connection began."""
         self._unmoved: dict[int, tuple[int, float]] = {}  # unary answers that wait: stream to bytes, and since when
+        # The bound in flight, but never so low that one message of the longest kind cannot come.
+        self._most_buffered = max(
+            settings.max_inflight_bytes, max(settings.max_message_bytes, settings.max_batch_bytes) + 65_536
+        )
         self._link = link
         self._now = 0.0
         self._is_lost = False
@@ -488,12 +492,6 @@ class Serving:
             most = self._most_buffered
             text = f"more than {most} bytes under way on this connection (--max-inflight-bytes)"
             call.fail(RpcError(Status.RESOURCE_EXHAUSTED, text))
-
-    @property
-    def _most_buffered(self) -> int:
-        """The bound in flight, but never so low that one message of the longest kind cannot come."""
-        settings = self.settings
-        return max(settings.max_inflight_bytes, max(settings.max_message_bytes, settings.max_batch_bytes) + 65_536)
 
     # ---- what waits ----
 

@@ -13,7 +13,7 @@ from quickpulse.errors import Unauthenticated
 from quickpulse.requests import ListQueues, Peek, Pull
 from quickpulse.transports.grpc_methods import StreamCall, StreamMethod, Table, UnaryContext, UnaryMethod
 from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, request_fault, rpc_error, serve
-from quickpulse.wire.grpc.framing import framed
+from quickpulse.wire.grpc.framing import framed, whole_messages
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import RpcError, only_trailers
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
@@ -42,7 +42,10 @@ def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) ->
 
     table: Table = {row.grpc_path.encode(): _unary(row, broker, max_batch_bytes) for row in ROWS if row.rpc}
     table[CONNECT_PATH.encode()] = StreamMethod(
-        connect, max_bytes=max_batch_bytes, word_fault=request_fault(max_batch_bytes)
+        connect,
+        parse_bodies=whole_messages,
+        max_bytes=max_batch_bytes,
+        word_fault=request_fault(max_batch_bytes),
     )
     return table
 
@@ -89,7 +92,7 @@ class _FrameCall:
 
     def send(self, frames: list[bytes], taken: int) -> None:
         """Answers."""
-        self._call.send(b"".join(map(framed, frames)), taken)
+        self._call.send(framed(frames[0]) if len(frames) == 1 else b"".join(map(framed, frames)), taken)
 
     def put_back(self, frames: list[bytes]) -> None:
         """For later."""

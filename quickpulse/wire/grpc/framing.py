@@ -30,6 +30,14 @@ def framed(message: bytes) -> bytes:
     return PREFIX.pack(0, len(message)) + message
 
 
+def whole_messages(bodies: list[bytes]) -> list[bytes | None]:
+    """The message of each body that is one, not compressed, and nothing else; else None."""
+    whole = int.from_bytes  # a flag of 0 and the length are one number
+    return [
+        body[PREFIX_SIZE:] if whole(body[:PREFIX_SIZE], "big") == len(body) - PREFIX_SIZE else None for body in bodies
+    ]
+
+
 class MessageReader:
     """Cuts one call's body into messages.
 

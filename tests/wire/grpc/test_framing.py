@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.wire.grpc.framing import MAX_INFLATED, OVERHEAD_BYTES, PREFIX, MessageReader, framed, read_one
+from quickpulse.wire.grpc.framing import (
+    MAX_INFLATED,
+    OVERHEAD_BYTES,
+    PREFIX,
+    MessageReader,
+    framed,
+    read_one,
+    whole_messages,
+)
 from quickpulse.wire.grpc.status import RpcError, Status
 
 LIMIT = 1000
@@ -42,6 +50,12 @@ class FramingTests(SynchronousTestCase):
         self.assertEqual({error.status for error in (whole, singly, one)}, {status})
         self.assertEqual(len({str(error) for error in (whole, singly, one)}), 1)
         return str(whole)
+
+    def test_whole_messages(self) -> None:
+        """The message of a body that is one; None of any other."""
+        message = framed(b"message")
+        others = [b"", b"\0", message[:4], message[:-1], message + b"\0", message * 2, zipped(b"message"), b"\xff" * 5]
+        self.assertEqual(whole_messages([message, *others, framed(b"")]), [b"message", *[None] * len(others), b""])
 
     def test_each_way(self) -> None:
         """Whole, byte by byte, and with the beginning of another behind."""
