@@ -153,6 +153,20 @@ class Pull:
     holder: object = None
     reader: Reader | None = None
 
+    def read_by(self, reader: Reader) -> Pull:
+        """The same, with who reads the reply. `dataclasses.replace` would take ten times as long."""
+        return Pull(
+            self.queues,
+            self.max_messages,
+            self.max_bytes,
+            self.wait_ms,
+            self.lease_ms,
+            self.delivery,
+            self.with_enqueued_at,
+            self.holder,
+            reader,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -50,6 +51,22 @@ LONGEST_SLEEP_SECONDS = 3600.0
 """A timer further ahead gains nothing."""
 
 
+class Cancellable(Protocol):
+    """What is to be done, and may be called off."""
+
+    def cancel(self) -> None:
+        """Do not do it."""
+
+
+def next_turn_of(reactor: Any) -> Callable[[Callable[[], None]], Cancellable]:
+    """How to have something done in the next turn: of the reactor's event loop where it has one.
+
+    Twisted would keep a heap of it and set a timer, which takes as long as a request.
+    """
+    loop = getattr(reactor, "_asyncioEventloop", None)
+    return partial(reactor.callLater, 0) if loop is None else loop.call_soon  # type: ignore[no-any-return]
+
+
 @implementer(IBroker, IQueueReadings)
 class MemoryBroker:
     """Everything in this process's memory. Belongs to the reactor's thread.
@@ -64,7 +81,8 @@ class MemoryBroker:
         self._broker = broker
         self._epoch_seconds = wall_seconds() - reactor.seconds()
         self._waiting = Waiting(broker, self._has_work)
-        self._turn: IDelayedCall | None = None
+        self._next_turn = next_turn_of(reactor)
+        self._turn: Cancellable | None = None
         self._timer: IDelayedCall | None = None
         self._timer_ms = 0  # when it will be
         self._is_draining = self._is_closed = False
@@ -167,9 +185,10 @@ class MemoryBroker:
     def close(self) -> None:
         """The server ends: call nobody any more."""
         self._is_closed = True
-        for call in (self._turn, self._timer):
-            if call is not None:
-                call.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._turn = self._timer = None
 
     def _with_waiters(self, info: QueueInfo) -> QueueInfo:
@@ -196,7 +215,7 @@ class MemoryBroker:
     def _has_work(self) -> None:
         """Somebody who waits can be served: in a turn of its own, so that what a read brings is given out together."""
         if self._turn is None and not self._is_closed:
-            self._turn = self._reactor.callLater(0, self._serve)
+            self._turn = self._next_turn(self._serve)
 
     def _serve(self) -> None:
         self._turn = None

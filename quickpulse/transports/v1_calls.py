@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -83,7 +82,7 @@ def serve(
             raise RequestTooLarge(f"request of {len(message)} bytes is over the limit of {max_batch_bytes}")
         request = row.request.parse(message)
         if caller is not None and type(request) is Pull and request.wait_ms:
-            request = replace(request, reader=caller.peer)
+            request = request.read_by(caller.peer)
         reply = ask(request)
         if not isinstance(reply, Deferred):
             return serialize(reply)

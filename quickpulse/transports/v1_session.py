@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -78,7 +77,7 @@ class Session:
         elif kind is Subscribe:
             self._subscribe(request_id, request)
         elif kind is Pull and request.wait_ms:
-            self._ask(request_id, replace(request, reader=self._reader))
+            self._ask(request_id, request.read_by(self._reader))
             if request_id in self._open:
                 self._pulls.add(request_id)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -75,6 +76,43 @@ class BrokerTestCase(SynchronousTestCase):
         return list(result.batch.payloads)
 
 
+class LoopClock(Clock):
+    """As a reactor that runs on an event loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asyncioEventloop = asyncio.new_event_loop()
+
+    def run(self) -> None:
+        """One turn of the loop."""
+        self._asyncioEventloop.call_soon(self._asyncioEventloop.stop)
+        self._asyncioEventloop.run_forever()
+
+
+class TurnTests(SynchronousTestCase):
+    """Those who wait are served in a turn of the event loop, where there is one."""
+
+    def setUp(self) -> None:
+        """One waits, and something comes."""
+        self.clock = LoopClock()
+        self.addCleanup(self.clock._asyncioEventloop.close)
+        self.broker = MemoryBroker(self.clock, Broker())
+        self.waiting = self.broker.pull(Pull(("q",), wait_ms=1000))
+        self.broker.publish(Publish("q", Batch([b"a"])))
+
+    def test_the_next_turn(self) -> None:
+        """Not before, and without a timer."""
+        self.assertNoResult(self.waiting)
+        self.clock.run()
+        self.assertEqual(list(self.successResultOf(self.waiting).batch.payloads), [b"a"])
+
+    def test_close(self) -> None:
+        """Nobody is served any more."""
+        self.broker.close()
+        self.clock.run()
+        self.assertNoResult(self.waiting)
+
+
 class PullTests(BrokerTestCase):
     """Waiting, and not."""
 
@@ -121,6 +159,15 @@ class PullTests(BrokerTestCase):
         self.clock.advance(0.002)
         self.clock.advance(0)
         self.assertEqual(list(self.successResultOf(waiting).delivery_counts), [2])
+
+    def test_the_next_deadline_of_several(self) -> None:
+        """A timer that is further ahead does not keep what is due before it."""
+        self.publish(b"a")
+        self.pull(lease_ms=5000)
+        late, soon = self.pull(wait_ms=9000), self.pull(wait_ms=1000)
+        self.clock.advance(1.001)
+        self.assertEqual(self.payloads(soon), [])
+        self.assertNoResult(late)
 
     def test_a_delayed_message(self) -> None:
         """When it is due."""
