@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quickpulse.client.errors import LeaseLost, PartialPublish
 from quickpulse.client.messages import Batch, Message
@@ -39,6 +39,11 @@ from quickpulse.requests import (
     SettleReply,
 )
 from quickpulse.requests import Batch as Columns
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import PropertyWords
 
 T = TypeVar("T")
 
@@ -107,7 +112,7 @@ class QueueAsking:
         self._asking = client
         self.name = name
 
-    async def publish(self, payload: bytes, **properties: Any) -> int | None:
+    async def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> int | None:
         """Put a message in; returns when that is confirmed.
 
         :param properties: as of `properties_of`.
@@ -121,7 +126,9 @@ class QueueAsking:
             raise reply.rejections[0].error
         return reply.sequences[0][0] if reply.sequences else None
 
-    async def publish_many(self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Any) -> PublishReply:
+    async def publish_many(
+        self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Unpack[PropertyWords]
+    ) -> PublishReply:
         """Put messages in, with one confirmation.
 
         :param atomic: all or none.

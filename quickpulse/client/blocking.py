@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quickpulse.client.asking import Asking, QueueAsking, at_once
 from quickpulse.client.blocking_streams import Confirmation, Publisher, Subscription
@@ -21,6 +21,11 @@ from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES
 from quickpulse.client.settling import Leased
 from quickpulse.client.threads import Running
 from quickpulse.requests import Action, Policy, PublishReply, QueueInfo, Range, ServerInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import PropertyWords, PullWords, SubscribeWords
 
 __all__ = ["Client", "Confirmation", "Publisher", "Queue", "Subscription", "connect"]
 
@@ -150,7 +155,7 @@ class Queue:
         self.name = name
         self._asking = QueueAsking(client.asking, name)
 
-    def publish(self, payload: bytes, **properties: Any) -> int | None:
+    def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> int | None:
         """Put a message in; returns when that is confirmed.
 
         :param properties: as of `properties_of`.
@@ -159,7 +164,9 @@ class Queue:
         """
         return at_once(self._asking.publish(payload, **properties))
 
-    def publish_many(self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Any) -> PublishReply:
+    def publish_many(
+        self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Unpack[PropertyWords]
+    ) -> PublishReply:
         """Put messages in, with one confirmation.
 
         :param atomic: all or none.
@@ -178,7 +185,7 @@ class Queue:
         """The next message, leased; None when none came."""
         return at_once(self._asking.get(wait_seconds=wait_seconds, lease_seconds=lease_seconds))
 
-    def pull(self, **how: Any) -> Batch:
+    def pull(self, **how: Unpack[PullWords]) -> Batch:
         """The next messages, leased; waits for one when there is none.
 
         :param how: `max_messages`, `wait_seconds`, `lease_seconds`, `max_bytes`, `with_enqueued_at`.
@@ -189,14 +196,16 @@ class Queue:
         """The next payloads, at most once: they are gone from the queue."""
         return at_once(self._asking.take_many(max_messages, wait_seconds=wait_seconds))
 
-    def subscribe(self, **how: Any) -> Subscription:
+    def subscribe(self, **how: Unpack[SubscribeWords]) -> Subscription:
         """Messages as they come: `with queue.subscribe() as messages: for message in messages: ...`.
 
         :param how: as of asyncio's `subscribe`.
         """
         return Subscription(self.client.running, self.name, how)
 
-    def consume(self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Any) -> None:
+    def consume(
+        self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
+    ) -> None:
         """Call back with each message, in threads, until interrupted: ack after success, nack after an exception."""
         running = self.client.running
         with ThreadPoolExecutor(concurrency, "quickpulse-callback") as threads:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+from typing import TYPE_CHECKING
 
 from quickpulse.client.errors import Timeout
 from quickpulse.client.messages import Batch, Message
@@ -17,6 +17,11 @@ from quickpulse.client.subscription import Subscription as LoopSubscription
 from quickpulse.client.threads import Running
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Action
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import PropertyWords, SubscribeWords
 
 
 class Confirmation:
@@ -59,7 +64,7 @@ class Publisher:
         self._inner = running.wait(make())
         self._outbox = self._inner.outbox
 
-    def publish(self, payload: bytes, **properties: Any) -> Confirmation:
+    def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Confirmation:
         """Put a message in; waits only while the buffer is full.
 
         :param properties: as of `properties_of`.
@@ -99,7 +104,7 @@ class Publisher:
 class Subscription:
     """Messages as they come. Leaving it puts back what was not seen. Made by `Queue.subscribe`."""
 
-    def __init__(self, running: Running, queue: str, how: dict[str, Any]) -> None:
+    def __init__(self, running: Running, queue: str, how: SubscribeWords) -> None:
         self._running = running
 
         async def make() -> LoopSubscription:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quickpulse.client.asking import Asking, QueueAsking
 from quickpulse.client.connection import Connection
@@ -18,6 +18,11 @@ from quickpulse.client.settling import Leased
 from quickpulse.client.subscription import Subscription
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Deliveries, Publish, ServerInfo, Subscribe
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import SubscribeWords
 
 CREDIT_BYTES = 16 * 1024 * 1024
 """What a subscription holds that its user has not seen."""
@@ -186,7 +191,9 @@ class Queue(QueueAsking):
         )
         return Subscription(self.client, request)
 
-    async def consume(self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Any) -> None:
+    async def consume(
+        self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
+    ) -> None:
         """Call back with each message, until cancelled: ack after success, nack after an exception.
 
         :param callback: what it returns is awaited where it can be.

@@ -13,6 +13,11 @@ from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Publish
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import PropertyWords
+
+if TYPE_CHECKING:
     from quickpulse.client.clients import Client
 
 MOST_BUFFERED = 100_000
@@ -56,7 +61,7 @@ class Publisher:
         self._is_closed = False
         client.closing(self.close)
 
-    async def publish(self, payload: bytes, **properties: Any) -> Confirmation:
+    async def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Confirmation:
         """Put a message in; waits only while the buffer is full.
 
         :param properties: as of `properties_of`.

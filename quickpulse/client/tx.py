@@ -7,7 +7,7 @@ coroutines that Deferreds drive (`Deferred.fromCoroutine`, `ensureDeferred`). Th
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -20,6 +20,11 @@ from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES
 from quickpulse.client.tx_runtime import TwistedRuntime
 from quickpulse.client.tx_streams import Confirmation, Publisher, Subscription
 from quickpulse.requests import Action, Policy, PublishReply, QueueInfo, Range, ServerInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import PropertyWords, PullWords, SubscribeWords
 
 __all__ = ["Client", "Confirmation", "Publisher", "Queue", "Subscription", "connect"]
 
@@ -112,7 +117,7 @@ class Queue:
         self.name = name
         self._asking = QueueAsking(client.asking, name)
 
-    def publish(self, payload: bytes, **properties: Any) -> Deferred[int | None]:
+    def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Deferred[int | None]:
         """Put a message in; returns when that is confirmed.
 
         :param properties: as of `properties_of`.
@@ -122,7 +127,7 @@ class Queue:
         return run(self._asking.publish(payload, **properties))
 
     def publish_many(
-        self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Any
+        self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Unpack[PropertyWords]
     ) -> Deferred[PublishReply]:
         """Put messages in, with one confirmation.
 
@@ -142,7 +147,7 @@ class Queue:
         """The next message, leased; None when none came."""
         return run(self._asking.get(wait_seconds=wait_seconds, lease_seconds=lease_seconds))
 
-    def pull(self, **how: Any) -> Deferred[Batch]:
+    def pull(self, **how: Unpack[PullWords]) -> Deferred[Batch]:
         """The next messages, leased; waits for one when there is none.
 
         :param how: `max_messages`, `wait_seconds`, `lease_seconds`, `max_bytes`, `with_enqueued_at`.
@@ -153,14 +158,16 @@ class Queue:
         """The next payloads, at most once: they are gone from the queue."""
         return run(self._asking.take_many(max_messages, wait_seconds=wait_seconds))
 
-    def subscribe(self, **how: Any) -> Subscription:
+    def subscribe(self, **how: Unpack[SubscribeWords]) -> Subscription:
         """Messages as they come: `async with queue.subscribe() as messages: async for message in messages: ...`.
 
         :param how: as of asyncio's `subscribe`.
         """
         return Subscription(LoopQueue(self.client.asking, self.name).subscribe(**how))
 
-    def consume(self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Any) -> Deferred[None]:
+    def consume(
+        self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
+    ) -> Deferred[None]:
         """Call back with each message, until cancelled: ack after success, nack after an exception.
 
         :param callback: what it returns is awaited where it can be, as a Deferred can.

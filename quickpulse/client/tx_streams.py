@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
@@ -12,6 +12,11 @@ from quickpulse.client.messages import Batch, Message
 from quickpulse.client.publishing import Confirmation as LoopConfirmation
 from quickpulse.client.publishing import Publisher as LoopPublisher
 from quickpulse.client.subscription import Subscription as LoopSubscription
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from quickpulse.client.keywords import PropertyWords
 
 
 class Confirmation:
@@ -46,7 +51,7 @@ class Publisher:
     def __init__(self, client: Client, queue: str, max_messages: int, max_bytes: int) -> None:
         self._inner = LoopPublisher(client, queue, max_messages, max_bytes)
 
-    def publish(self, payload: bytes, **properties: Any) -> Deferred[Confirmation]:
+    def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Deferred[Confirmation]:
         """Put a message in; waits only while the buffer is full.
 
         :param properties: as of `properties_of`.
@@ -74,7 +79,7 @@ class Publisher:
     async def __aexit__(self, *_rest: object) -> None:
         await self._inner.close()
 
-    async def _publish(self, payload: bytes, properties: dict[str, Any]) -> Confirmation:
+    async def _publish(self, payload: bytes, properties: PropertyWords) -> Confirmation:
         return Confirmation(await self._inner.publish(payload, **properties))
 
 
