@@ -1,4 +1,7 @@
-"""`python -m perf.micro.v1`: what v1's codec takes for a message of 100 bytes, beside the protobuf runtime alone."""
+"""`python -m perf.micro.v1`: what v1's codec takes for a message of 100 bytes, beside the protobuf runtime alone.
+
+And what the whole server takes for requests of a message each.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from perf.compare.report import machine
 from perf.load.numbered import alike
 from perf.micro.budget import budget, markdown
 from perf.micro.layers import Layer, Place, Prepared, nanoseconds
+from perf.micro.single import SINGLE_LAYERS, SINGLES
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.requests import Batch, Deliveries, Publish
 from quickpulse.wire.v1.frames import BINARY, JSON, Encoding, read_reply, read_request, write_reply, write_request
@@ -101,9 +105,12 @@ LAYERS = (
 
 def main() -> int:
     """The exit status."""
-    measured = {layer: {batch: nanoseconds(layer, batch, MESSAGES, SAMPLES) for batch in BATCHES} for layer in LAYERS}
-    print(markdown(budget(measured), BATCHES))
-    print(f"\nNanoseconds a message of {PAYLOAD_BYTES} bytes, the fastest of {SAMPLES} samples.")
+    for layers, batches in ((LAYERS, BATCHES), (SINGLE_LAYERS, SINGLES)):
+        measured = {
+            layer: {batch: nanoseconds(layer, batch, MESSAGES, SAMPLES) for batch in batches} for layer in layers
+        }
+        print(f"{markdown(budget(measured), batches)}\n")
+    print(f"Nanoseconds a message of {PAYLOAD_BYTES} bytes, the fastest of {SAMPLES} samples.")
     print(machine(hardware.describe()))
     return 0
 
