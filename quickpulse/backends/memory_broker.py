@@ -78,8 +78,10 @@ class MemoryBroker:
 
     def __init__(self, reactor: Any, broker: Broker, wall_seconds: Callable[[], float] = time.time) -> None:
         self._reactor = reactor
+        self._seconds: Callable[[], float] = reactor.seconds
         self._broker = broker
         self._epoch_seconds = wall_seconds() - reactor.seconds()
+        self._has_before = broker.has_deadline_before
         self._waiting = Waiting(broker, self._has_work)
         self._next_turn = next_turn_of(reactor)
         self._turn: Cancellable | None = None
@@ -90,12 +92,14 @@ class MemoryBroker:
 
     def publish(self, request: Publish) -> PublishReply:
         """Put messages in."""
-        self._require_working()
+        if self._is_draining:
+            raise Draining
         return self._do(self._broker.publish, request)
 
     def pull(self, request: Pull) -> Deliveries | Deferred[Deliveries]:
         """Take messages out, now or when there are some."""
-        self._require_working()
+        if self._is_draining:
+            raise Draining
         deliveries = self._do(self._broker.pull, request)
         if deliveries.batch.payloads or not request.wait_ms:
             return deliveries
@@ -116,7 +120,8 @@ class MemoryBroker:
         ended: Callable[[QuickPulseError | None], None],
     ) -> Subscription:
         """Have messages pushed."""
-        self._require_working()
+        if self._is_draining:
+            raise Draining
         self._broker.tick(self._now_ms())
         return self._waiting.subscribe(request, deliver, ended, self._give_back)
 
@@ -198,17 +203,13 @@ class MemoryBroker:
     def _give_back(self, subscription: Subscription) -> None:
         self._do(self._broker.give_back, subscription)
 
-    def _require_working(self) -> None:
-        if self._is_draining:
-            raise Draining
-
     def _now_ms(self) -> int:
-        return int((self._epoch_seconds + self._reactor.seconds()) * 1000)
+        return int((self._epoch_seconds + self._seconds()) * 1000)
 
     def _do(self, method: Callable[[S, int], R], request: S) -> R:
         """One call of the domain, after which something else may be due first."""
         try:
-            return method(request, self._now_ms())
+            return method(request, int((self._epoch_seconds + self._seconds()) * 1000))  # _now_ms
         finally:
             self._schedule()
 
@@ -225,7 +226,7 @@ class MemoryBroker:
     def _schedule(self) -> None:
         """Be called when the next thing is due; a timer that is earlier than that will see."""
         if self._timer is not None and not (
-            self._broker.has_deadline_before(self._timer_ms) or self._waiting.has_deadline_before(self._timer_ms)
+            self._has_before(self._timer_ms) or self._waiting.has_deadline_before(self._timer_ms)
         ):
             return  # as after nearly every request
         moments = [each for each in (self._broker.next_deadline(), self._waiting.next_deadline()) if each is not None]

@@ -22,7 +22,7 @@ from quickpulse.errors import (
     Unsupported,
 )
 from quickpulse.interfaces import IBroker
-from quickpulse.requests import Deliveries, Subscribe
+from quickpulse.requests import Deliveries, PublishReply, SettleReply, Subscribe
 
 REQUESTS = (
     "publish",
@@ -59,6 +59,10 @@ REASONS = tuple(
 """Likewise. What only a broker of somebody else's answers is added when it comes."""
 
 
+_AT_ONCE = frozenset({Deliveries, PublishReply, SettleReply})
+"""The usual replies. To Python, Deferred is an abstract class, and `isinstance` of such a one is slow."""
+
+
 def _counted(name: str) -> Callable[..., Any]:
     """The method of this name: a frame and an addition more than the other broker's."""
     method_of = attrgetter(name)
@@ -70,7 +74,7 @@ def _counted(name: str) -> Callable[..., Any]:
         except Exception as error:
             self._count(error)
             raise
-        if isinstance(reply, Deferred):
+        if type(reply) not in _AT_ONCE and isinstance(reply, Deferred):
             reply.addErrback(self._failed)
         return reply
 

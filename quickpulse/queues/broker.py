@@ -106,6 +106,8 @@ class Broker:
         self._directory = Directory(limits or Limits(), over(SERVER_POLICY, defaults), self._leases)
         self._agenda = self._directory.agenda
         self._woken = self._directory.woken
+        self.has_deadline_before = self._agenda.has_before
+        """Whether `next_deadline` may be before a moment: a quick look, which may say so in vain."""
         self._instance = instance
         self._version = version
         self._now_ms = 0
@@ -229,10 +231,6 @@ class Broker:
     def next_deadline(self) -> int | None:
         """When to call `tick`."""
         return self._agenda.next_moment
-
-    def has_deadline_before(self, moment: int) -> bool:
-        """Whether `next_deadline` may be before that moment: a quick look, which may say so in vain."""
-        return self._agenda.has_before(moment)
 
     # ---- who waits ----
 

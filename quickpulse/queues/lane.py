@@ -85,9 +85,11 @@ class Lane:
 
         :param room: bytes that they may take of a frame; None is the answer where none fits.
         """
-        first = self.head
-        self._pass_marks(first)
         payloads, starts, at = self.payloads, self._starts, self._passed
+        first = self.stored + 1 - len(payloads) - self.gaps  # the head
+        if at + 1 < len(starts) and starts[at + 1] <= first:
+            self._pass_marks(first)
+            at = self._passed
         end = starts[at + 1] if at + 1 < len(starts) else self.stored + 1
         accepted: int | array[int] = self._moments[at]
         if first + count > end and at + 1 < len(starts):

@@ -8,7 +8,7 @@ from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
 def fits(queue: NamedQueue, count: int, size_bytes: int) -> bool:
     """Whether so much fits into the queue, and into the server, as they are."""
     return (
-        len(queue) + count <= queue.capacity
+        len(queue.lane.payloads) + queue.ready.in_runs + queue.held + count <= queue.capacity  # len(queue), quickly
         and queue.size_bytes + size_bytes <= queue.capacity_bytes
         and queue.usage.used + size_bytes + count * MESSAGE_BYTES <= queue.usage.limit
     )

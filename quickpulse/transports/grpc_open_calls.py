@@ -84,6 +84,7 @@ class OpenCall:
         elif reader.is_unfinished and not self.is_over:
             self.serving.hold()
             self.serving.reactor.callLater(0, self._feed_on)
+        self.account()
 
     def refuse(self, error: RpcError) -> None:
         """End the call for its peer's fault."""
@@ -128,7 +129,6 @@ class OpenCall:
     def _feed_on(self) -> None:
         if not self.is_over:
             self.feed([])
-            self.account()
         self.serving.release()
 
     def _expire(self) -> None:
@@ -309,6 +309,8 @@ class StreamingCall(OpenCall):
             messages = self._parse_bodies(chunks)
             if None not in messages:
                 self._take(messages)
+                if self._waiting or self._accounted:
+                    self.account()
                 return
         super().feed(chunks)
 

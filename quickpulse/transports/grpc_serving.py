@@ -486,7 +486,6 @@ class Serving:
         if call is None or call.is_over:
             return
         call.feed(chunks)
-        call.account()
         if self.buffered_bytes > self._most_buffered and not call.is_over:
             self.traffic.refused("message_too_large")
             most = self._most_buffered

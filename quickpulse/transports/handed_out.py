@@ -48,7 +48,10 @@ class HandedOut(Deliveries):
                 if call.next:
                     call.wrote(self.written_bytes + size_bytes)
             self._calls.clear()
-        Deliveries.writes(self, size_bytes)  # super() takes longer, and this is on the way of every answer
+        if self.next:
+            Deliveries.writes(self, size_bytes)  # super() takes longer, and this is on the way of every answer
+        else:
+            self.written_bytes += size_bytes
 
     def confirm_of(self, call: UnderWay, most: int | None = None) -> None:
         """Find out what of one call has arrived.

@@ -18,7 +18,7 @@ from quickpulse.errors import InvalidArgument, QueueUnavailable, QuickPulseError
 from quickpulse.requests import Credit, Deliveries, Pull, Subscribe, Subscribed, SubscriptionEnded, Unsubscribe
 from quickpulse.transports.flow import HeldReader
 from quickpulse.transports.held_leases import HeldLeases
-from quickpulse.wire.v1.table import BY_KIND
+from quickpulse.wire.v1.table import BY_KIND, REPLY_KINDS
 
 _log = Logger()
 
@@ -132,7 +132,8 @@ class Session:
         except Exception:
             self._send(request_id, as_error(Failure()))
             return
-        if not isinstance(reply, Deferred):
+        # By type first: to Python, Deferred is an abstract class, and `isinstance` of such a one is slow.
+        if type(reply) in REPLY_KINDS or not isinstance(reply, Deferred):
             self._reply(request_id, request, reply)
             return
         self._open[request_id] = reply

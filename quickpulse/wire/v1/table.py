@@ -70,6 +70,8 @@ ERROR: Reply = Reply("error", QuickPulseError, Form(pb.Error, read_error, fill_e
 
 REPLIES = (PUBLISH, DELIVERIES, SETTLE, SUBSCRIBE, ENDED, LIST_QUEUES, QUEUE, COUNT, SERVER_INFO, ERROR)
 
+REPLY_KINDS = frozenset(reply.kind for reply in REPLIES)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
