@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quickpulse.client.options import milliseconds
+from quickpulse.errors import InvalidArgument
 from quickpulse.requests import Properties
 
 
@@ -24,7 +25,16 @@ def properties_of(
     :param delay_seconds: it is ready so long after it was accepted.
     :param ttl_seconds: it is void so long after it was accepted; 0 is never.
     :param dedup_key: a second one with this key is not stored while the queue's window lasts.
+    :raises InvalidArgument: what is to be text is something else.
     """
+    _require_text("id", id)
+    _require_text("content_type", content_type)
+    _require_text("dedup_key", dedup_key)
+    _require_text("reply_to", reply_to)
+    _require_text("correlation_id", correlation_id)
+    for name, value in (headers or {}).items():
+        _require_text("the name of a header", name)
+        _require_text(f"header {name}", value)
     return Properties(
         id,
         headers or {},
@@ -36,3 +46,9 @@ def properties_of(
         reply_to,
         correlation_id,
     )
+
+
+def _require_text(what: str, value: object) -> None:
+    """Say what is wrong in the user's words: protobuf would not."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{what} is {value!r}, expected a str")
