@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 from quickpulse.client.dialing import fault_in_tls, fault_of, make_link, ssl_context
@@ -23,16 +24,20 @@ _HOPELESS = (Unauthenticated, PermissionDenied, Unsupported, TlsFailed)
 class Connection:
     """What a Session wants of its host.
 
+    :cvar make_session: what it is the host of.
+
     :param runtime: the loop that it lives on.
     :raises InvalidArgument: a file in the options cannot be read.
     """
+
+    make_session: Callable[[Any, Options], Any] = Session
 
     def __init__(self, runtime: Runtime, address: Address, options: Options) -> None:
         self.runtime = runtime
         self.address = address
         self.options = options
         self.transport: Transport | None = None
-        self.session = Session(self, options)
+        self.session: Session = type(self).make_session(self, options)
         self.has_given_up = False
         """Whether no new connection is tried any more."""
         self._tls = ssl_context(address, options)
@@ -64,6 +69,14 @@ class Connection:
             await self._connecting.join()
         if self.transport is not None:
             self.transport.close()
+
+    def attach(self, transport: Any) -> None:
+        """There is a connection."""
+        self.transport = transport
+
+    def detach(self) -> None:
+        """It is over."""
+        self.transport = None
 
     async def _until_ready(self) -> None:
         reason = await self.runtime.share(self._ready)
@@ -166,7 +179,7 @@ class _Wire(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Say hello."""
         connection = self._connection
-        connection.transport = transport
+        connection.attach(transport)
         fault = fault_in_tls(transport, connection.address)
         if fault is not None:
             self._session.fault = fault
@@ -185,7 +198,7 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
-        self._connection.transport = None
+        self._connection.detach()
         reason = self._session.fault or fault_of(exc, self._connection.address, is_mute=self._link.is_mute)
         self._session.lost(reason, self._now())
         if not self.ended.done():

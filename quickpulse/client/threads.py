@@ -1,7 +1,7 @@
 """A loop in a thread of its own, the client that lives there, and how other threads ask it.
 
-A request goes there by one wake-up, and its reply comes back by one lock. What many threads ask together is written
-together.
+A request is written by the thread that asks, or goes to the loop by one wake-up; its reply comes back by one lock. What
+many threads ask together is written together.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
@@ -17,9 +18,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from quickpulse.client.aio import AsyncioRuntime
-from quickpulse.client.clients import Client
 from quickpulse.client.errors import ClientClosed, Timeout
-from quickpulse.client.messages import Batch, Confirm
+from quickpulse.client.loop_client import LoopClient
+from quickpulse.client.messages import Confirm
 from quickpulse.client.options import Address, Options
 from quickpulse.client.settling import Leased
 from quickpulse.errors import QuickPulseError
@@ -29,36 +30,6 @@ T = TypeVar("T")
 
 GRACE_SECONDS = 5.0
 """Beyond the time of a request, which ends it: nobody waits for ever for a thread that is stuck."""
-
-
-class LoopClient(Client):
-    """Whose acks come from other threads. While a flush is due anyway, they need not wake the loop."""
-
-    wake: Callable[[Callable[[], Any]], Any]
-    """Has something called in the loop's thread."""
-
-    _is_flush_due = False
-
-    def settle_soon(self) -> None:
-        """By whichever thread says it."""
-        if not self._is_flush_due:
-            with suppress(RuntimeError):  # the loop has ended: so has what was leased
-                self.wake(self.plan_flush)
-
-    def handed_out(self, leased: Leased) -> Batch:
-        """Messages for the user, who may soon say what became of them."""
-        self.plan_flush()
-        return super().handed_out(leased)
-
-    def plan_flush(self) -> None:
-        """Within a few milliseconds, unless it is planned."""
-        if not self._is_flush_due:
-            self._is_flush_due = True
-            self.runtime.call_at(self.now() + self.options.flush_seconds, self._flush)
-
-    def _flush(self) -> None:
-        self._is_flush_due = False  # before anything is read, so that what comes meanwhile plans again
-        self.flush()
 
 
 class Running:
@@ -91,9 +62,13 @@ class Running:
         self.require_usable()
         question = _Question(self.client, request, seconds, leases)
         try:
-            self.post(question.ask)
             patience = (self.client.options.timeout_seconds if seconds is None else seconds) + GRACE_SECONDS
-            if not question.answered.acquire(timeout=patience):
+            deadline = time.monotonic() + patience
+            if self._posted or not self.client.ask_now(question.ask):
+                self.post(question.ask)
+            else:
+                self.client.read_until(question.answered, deadline)
+            if not question.answered.acquire(timeout=max(deadline - time.monotonic(), 0)):
                 raise Timeout(f"no reply to {type(request).__name__} in time (the client's thread is stuck)")
         except BaseException:
             self.post(question.give_up)
@@ -150,6 +125,9 @@ class Running:
         self._thread.join()
         self.loop.close()
         self._is_over = True
+        client: LoopClient | None = getattr(self, "client", None)  # there is none where the options were wrong
+        if client is not None:
+            client.detach()
         for future in list(self._waits):  # that came too late to be begun
             future.cancel()
         if self._posted:
@@ -177,7 +155,9 @@ class Running:
             await asyncio.wait(tasks)
 
     async def _make(self, address: Address, options: Options, confirm: Confirm) -> LoopClient:
-        client = LoopClient(AsyncioRuntime(self.loop), address, options)
+        runtime = AsyncioRuntime(self.loop)
+        runtime.now = time.monotonic  # the same clock; uvloop's own stands still while its thread waits
+        client = LoopClient(runtime, address, options)
         client.wake = self.loop.call_soon_threadsafe
         client.confirming = confirm
         return client
@@ -199,7 +179,7 @@ class _Question:
         self.answered.acquire()
 
     def ask(self) -> None:
-        """In the client's thread."""
+        """By whoever has the session."""
         client = self._client
         if not isinstance(self._request, Publish):
             client.flush()  # what was said before takes effect before
