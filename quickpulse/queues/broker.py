@@ -108,6 +108,7 @@ class Broker:
         self._woken = self._directory.woken
         self.has_deadline_before = self._agenda.has_before
         """Whether `next_deadline` may be before a moment: a quick look, which may say so in vain."""
+        self._most_room = self._directory.limits.max_batch_bytes - HEAD_BYTES
         self._instance = instance
         self._version = version
         self._now_ms = 0
@@ -279,8 +280,7 @@ class Broker:
                 woken()
 
     def _room(self, max_bytes: int) -> int:
-        most = self._directory.limits.max_batch_bytes - HEAD_BYTES
-        return min(max_bytes or most, most)
+        return min(max_bytes, self._most_room) if max_bytes else self._most_room
 
     def _hand_out(self, queue: NamedQueue, request: Pull, now_ms: int) -> Deliveries:
         most = min(request.max_messages or 1, MOST_RECEIPTS)

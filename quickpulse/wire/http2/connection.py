@@ -96,6 +96,8 @@ class Connection(Receiving):
         """
         if self.is_failed:
             return []
+        if not self._rest and self._take_one(data):
+            return self._events
         self._data, self._at, self._now = (self._rest + data if self._rest else data), 0, now
         events = self._events = []
         try:

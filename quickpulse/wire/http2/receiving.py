@@ -54,6 +54,25 @@ class Receiving(PeerFrames):
         self._at, self._is_prefaced = size, True
         return True
 
+    def _take_one(self, data: bytes) -> bool:
+        """Take a read that is one DATA on an open stream, with room for more: what one request at a time is made of."""
+        size, stream = len(data) - HEAD_SIZE, None
+        if 0 < size <= LEAST_MAX_FRAME_SIZE:
+            word, flags, stream_id = HEAD.unpack_from(data)
+            if word == size << 8 | DATA and not flags:
+                stream = self._table.receiving.get(stream_id)
+        if stream is None or self._block is not None or not self._has_settings or self._late_resets:
+            return False
+        window, left = self._window, stream.receive_window - size
+        if left <= stream.room // 2 or window.used + size >= window.half:
+            return False  # room is to be given back
+        window.used += size
+        stream.receive_window = left
+        event = ev.Data(stream)
+        event.chunks.append(data[HEAD_SIZE:])
+        self._events = [event]
+        return True
+
     def _take_all(self) -> None:
         """Take all that came, and send what it made room for."""
         while True:

@@ -44,6 +44,47 @@ class PrefaceTests(RuleTestCase):
             self.fails(ErrorCode.PROTOCOL_ERROR, PREFACE[:at] + b"?", begin=False)
 
 
+class OneFrameTests(RuleTestCase):
+    """A read that is one DATA frame: the shortest way."""
+
+    def test_as_the_longer_way(self) -> None:
+        """The same is told, the same room left and given back, as where the frame comes in two reads."""
+        one, two = Talk(), Talk()
+        for talk in (one, two):
+            talk.feed(headers(1))
+        for size in [1, 100, *[16_384] * 600, 5]:
+            data = frame(DATA, 0, 1, bytes(size))
+            (event,) = one.feed(data)
+            assert isinstance(event, ev.Data)
+            self.assertEqual((event.stream.id, event.chunks), (1, [bytes(size)]))
+            two.feed(data[:7])
+            two.feed(data[7:])
+            self.assertEqual(one.sent(), two.sent())
+            self.assertEqual(*[talk.connection.streams[1].receive_window for talk in (one, two)])
+
+    def test_others(self) -> None:
+        """Padding, an end, nothing in it, two of them, and half of one."""
+        padded, ended = frame(DATA, PADDED, 1, b"\2a\0\0"), frame(DATA, END_STREAM, 1, b"b")
+        plain = frame(DATA, 0, 1, b"c")
+        for data, chunks in (
+            (padded, [b"a"]),
+            (ended, [b"b"]),
+            (frame(DATA, 0, 1, b""), []),
+            (plain * 2, [b"c", b"c"]),
+            (plain + plain[:4], [b"c"]),
+            (plain[:4], []),
+        ):
+            talk = Talk()
+            talk.feed(headers(1))
+            events = [event for event in talk.feed(data) if isinstance(event, ev.Data)]
+            self.assertEqual([chunk for event in events for chunk in event.chunks], chunks)
+        talk = Talk()
+        talk.feed(headers(1))
+        (failed,) = talk.feed(frame(DATA, 0, 1, bytes(16_385)))
+        assert isinstance(failed, ev.Failed)
+        self.assertEqual(failed.code, ErrorCode.FRAME_SIZE_ERROR)
+
+
 class RequestTests(RuleTestCase):
     """Section 8.1: what is reported of requests."""
 
