@@ -27,7 +27,7 @@ from quickpulse.wire.http2.frames import (
     window_update_frame,
 )
 from quickpulse.wire.http2.hpacking import BlockReader, Known
-from quickpulse.wire.http2.receiving import Receiving
+from quickpulse.wire.http2.receiving import PLAIN_DATA, Receiving
 from quickpulse.wire.http2.settings import Setting
 from quickpulse.wire.http2.streams import Stream
 from quickpulse.wire.http2.windows import DEFAULT_WINDOW
@@ -96,7 +96,7 @@ class Connection(Receiving):
         """
         if self.is_failed:
             return []
-        if not self._rest and self._take_one(data):
+        if data[3:5] == PLAIN_DATA and not self._rest and self._take_one(data):
             return self._events
         self._data, self._at, self._now = (self._rest + data if self._rest else data), 0, now
         events = self._events = []

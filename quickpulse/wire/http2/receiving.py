@@ -29,6 +29,9 @@ from quickpulse.wire.http2.runs import cut_off, withdraw
 _TOO_LONG = (LEAST_MAX_FRAME_SIZE + 1) << 8
 """The first word of a frame's head from which on it is longer than we said that we take."""
 
+PLAIN_DATA = bytes((DATA, 0))
+"""Kind and flags in the head of a frame that may be all of a read."""
+
 
 class Receiving(PeerFrames):
     """The half of a connection that reads.
@@ -55,11 +58,14 @@ class Receiving(PeerFrames):
         return True
 
     def _take_one(self, data: bytes) -> bool:
-        """Take a read that is one DATA on an open stream, with room for more: what one request at a time is made of."""
+        """Take a read that is one DATA on an open stream, with room for more: what one request at a time is made of.
+
+        :param data: begins as `PLAIN_DATA` says.
+        """
         size, stream = len(data) - HEAD_SIZE, None
         if 0 < size <= LEAST_MAX_FRAME_SIZE:
-            word, flags, stream_id = HEAD.unpack_from(data)
-            if word == size << 8 | DATA and not flags:
+            word, _, stream_id = HEAD.unpack_from(data)
+            if word >> 8 == size:
                 stream = self._table.receiving.get(stream_id)
         if stream is None or self._block is not None or not self._has_settings or self._late_resets:
             return False
