@@ -42,7 +42,7 @@ class LoopClient(Client):
     session: SharedSession
 
     wake: Callable[[Callable[[], Any]], Any]
-    """Has something called in the loop's thread."""
+    """Has something called in the loop's thread, while there is one."""
 
     def __init__(self, *arguments: Any) -> None:
         self._thread = get_ident()
@@ -262,8 +262,7 @@ class LoopClient(Client):
     def settle_soon(self) -> None:
         """By whichever thread says it. While a flush is due anyway, it need not wake the loop."""
         if not self._is_flush_due:
-            with suppress(RuntimeError):  # the loop has ended: so has what was leased
-                self.wake(self.plan_flush)
+            self.wake(self.plan_flush)
 
     def handed_out(self, leased: Leased) -> Batch:
         """Messages for the user, who may soon say what became of them."""

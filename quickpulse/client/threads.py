@@ -148,6 +148,10 @@ class Running:
             call()
         self.client.write()
 
+    def _wake(self, call: Callable[[], Any]) -> None:
+        with suppress(RuntimeError):  # the loop has ended: so has all that it would do
+            self.loop.call_soon_threadsafe(call)
+
     async def _finish(self) -> None:
         """The client is closed: whoever waits for something of it is told in the next turns."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -158,7 +162,7 @@ class Running:
         runtime = AsyncioRuntime(self.loop)
         runtime.now = time.monotonic  # the same clock; uvloop's own stands still while its thread waits
         client = LoopClient(runtime, address, options)
-        client.wake = self.loop.call_soon_threadsafe
+        client.wake = self._wake
         client.confirming = confirm
         return client
 
