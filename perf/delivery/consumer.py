@@ -69,6 +69,7 @@ class Consumer:
                 message.nack(delay_seconds=0)
             else:
                 good.append(number)
+        self._journal.write(SAID, good)  # before it is done, as a kill may come right after
         try:
             batch.ack(confirm=True)
         except QuickPulseError:  # too late, or the reply is lost: some of them may be acked
@@ -86,8 +87,8 @@ class Consumer:
                 if is_poison(number):
                     message.nack(delay_seconds=0)
                 else:
-                    message.ack()
                     self._journal.write(SAID, [number])
+                    message.ack()
                 if count == SINGLES:
                     return
 

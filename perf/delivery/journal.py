@@ -9,8 +9,8 @@ from pathlib import Path
 
 CONFIRMED, UNCONFIRMED, DELIVERED, ACKED, SAID, UNSURE, ALTERED = range(1, 8)
 """Kinds: of producers, what the server has confirmed, and what it has not. Of consumers, what came, before anything was
-done about it; what was acked and confirmed; what was acked without asking; what was asked without an answer, or too
-late; and what was not ours."""
+done about it; what was acked and confirmed; what is about to be acked; what was asked without an answer, or too late;
+and what was not ours."""
 
 _CODE = "I"
 

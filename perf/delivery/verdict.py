@@ -19,7 +19,7 @@ class Account:
     confirmed, unconfirmed: whether the producer was told that it is stored, and whether it was not told
     delivered: how often it came
     acked: how often a consumer was told that its ack is done
-    said: how often a consumer acked without asking whether it is done
+    said: how often a consumer was about to ack
     unsure: how often a consumer asked and was not told, or came too late
     altered: payloads that were not ours
     """
