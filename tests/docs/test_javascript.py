@@ -111,7 +111,7 @@ class SnippetTests(SynchronousTestCase):
         if shutil.which("node") is None:
             raise SkipTest("node is not installed")
         if not (NODE_MODULES / "@grpc").is_dir():
-            raise SkipTest("npm install @grpc/grpc-js @grpc/proto-loader; QUICKPULSE_TEST_NODE_MODULES says where")
+            raise SkipTest("npm install @grpc/grpc-js @grpc/proto-loader; TEST_NODE_MODULES says where")
         server = self.start()
         (source,) = snippets("node")
         folder = Path(self.mktemp())

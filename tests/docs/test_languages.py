@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT, Block, blocks, shell_blocks
 
 PAGE = ROOT / "docs" / "languages.md"
 
-NODE_MODULES = Path(os.environ.get("QUICKPULSE_TEST_NODE_MODULES") or ROOT / "node_modules")
+NODE_MODULES = Path(os.environ.get("TEST_NODE_MODULES") or ROOT / "node_modules")
 """Where `npm install ws @grpc/grpc-js @grpc/proto-loader` put its packages."""
 
 SECONDS = 60.0
@@ -95,7 +95,7 @@ class PageTests(SynchronousTestCase):
         if shutil.which("node") is None:
             raise SkipTest("node is not installed")
         if not (NODE_MODULES / package).is_dir():
-            raise SkipTest(f"npm install {package}; QUICKPULSE_TEST_NODE_MODULES says where")
+            raise SkipTest(f"npm install {package}; TEST_NODE_MODULES says where")
         folder = Path(self.mktemp())
         for part in ("examples", "proto"):
             shutil.copytree(ROOT / part, folder / part)

@@ -15,7 +15,7 @@ from tests.interop.server import ROOT, RealServerTestCase
 
 PROGRAM_SECONDS = 30.0
 
-NODE_MODULES = Path(os.environ.get("QUICKPULSE_TEST_NODE_MODULES") or ROOT / "node_modules")
+NODE_MODULES = Path(os.environ.get("TEST_NODE_MODULES") or ROOT / "node_modules")
 """Where `npm install ws @grpc/grpc-js @grpc/proto-loader` put its packages."""
 
 SERVICE = "messagequeue.MessageQueue"
@@ -47,7 +47,7 @@ class NodeTestCase(OtherClientTestCase):
     if shutil.which("node") is None:
         skip = "node is not installed"
     elif not (NODE_MODULES / "ws").is_dir() or not (NODE_MODULES / "@grpc").is_dir():
-        skip = "npm install ws @grpc/grpc-js @grpc/proto-loader; QUICKPULSE_TEST_NODE_MODULES says where"
+        skip = "npm install ws @grpc/grpc-js @grpc/proto-loader; TEST_NODE_MODULES says where"
 
     async def example(self, mode: str, name: str) -> list[str]:
         """The lines that an example prints, run beside its packages."""
