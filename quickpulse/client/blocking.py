@@ -5,6 +5,7 @@ After a fork the child's first use of a client connects anew: the parent's conne
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickpulse.client.asking import Asking, QueueAsking, at_once
 from quickpulse.client.blocking_streams import Confirmation, Publisher, Subscription
+from quickpulse.client.clients import log_failure
 from quickpulse.client.errors import ClientClosed
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Options
@@ -206,14 +208,40 @@ class Queue:
     def consume(
         self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
     ) -> None:
-        """Call back with each message, in threads, until interrupted: ack after success, nack after an exception."""
+        """Call back with each message, in threads, until interrupted: ack after success, nack after an exception.
+
+        A callback that is under way then goes on, and its message is settled when it has ended.
+        """
         running = self.client.running
+        ends: list[BaseException] = []  # of a callback that ended the program, by `sys.exit` for instance
+
+        def work(message: Message) -> None:
+            try:
+                with message:
+                    callback(message)
+            except Exception:
+                log_failure(message)
+            except BaseException as error:
+                ends.append(error)
+
+        async def in_thread(message: Message) -> None:
+            begun = threads.submit(work, message)
+            try:
+                await asyncio.wrap_future(begun)
+            except asyncio.CancelledError:
+                if begun.cancelled():  # before it began
+                    message.release()
+                raise
+            if ends:
+                raise ClientClosed("a callback ends the program")
+
         with ThreadPoolExecutor(concurrency, "quickpulse-callback") as threads:
-
-            def in_thread(message: Message) -> Any:
-                return running.loop.run_in_executor(threads, callback, message)
-
-            running.wait(running.client.queue(self.name).consume(in_thread, concurrency=concurrency, **how))
+            try:
+                running.wait(running.client.queue(self.name).consume_by(in_thread, concurrency, how))
+            except ClientClosed:
+                if ends:
+                    raise ends[0] from None
+                raise
 
     def stats(self) -> QueueInfo:
         """The queue, as it is now."""

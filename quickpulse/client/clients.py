@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -201,6 +202,15 @@ class Queue(QueueAsking):
         :param how: as of `subscribe`.
         :raises QuickPulseError: why the subscription ended.
         """
+        await self.consume_by(partial(self._call, callback), concurrency, how)
+
+    async def consume_by(
+        self, call: Callable[[Message], Awaitable[None]], concurrency: int, how: SubscribeWords
+    ) -> None:
+        """The same, where what is called settles the message, and raises nothing but why all of it ends.
+
+        :raises QuickPulseError: that, or why the subscription ended.
+        """
         how.setdefault("credit_messages", max(2 * concurrency, 2))
         runtime = self.client.runtime
         ended = runtime.future()
@@ -211,7 +221,7 @@ class Queue(QueueAsking):
             error: QuickPulseError | None = None
             try:
                 async for message in messages:
-                    await self._call(callback, message)
+                    await call(message)
             except QuickPulseError as why:
                 error = why
             running -= 1
@@ -239,6 +249,9 @@ class Queue(QueueAsking):
         except self.client.runtime.cancelled:
             raise
         except Exception:
-            logging.getLogger("quickpulse.client").exception(
-                "a callback failed; its message of %s is nacked", message.queue
-            )
+            log_failure(message)
+
+
+def log_failure(message: Message) -> None:
+    """An exception of the user's callback."""
+    logging.getLogger("quickpulse.client").exception("a callback failed; its message of %s is nacked", message.queue)

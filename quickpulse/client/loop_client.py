@@ -18,12 +18,17 @@ from typing import Any
 
 from quickpulse.client.clients import Client
 from quickpulse.client.connection import MOST_WRITTEN_AT_ONCE
+from quickpulse.client.errors import ClientError
+from quickpulse.client.leasing import NEVER
 from quickpulse.client.messages import Batch
 from quickpulse.client.settling import Leased
 from quickpulse.client.shared_session import SharedSession
 
 ENOUGH_IN_A_ROW = 8
 """Requests that were alone, before the socket is lent: one that comes now and then is not worth it."""
+
+LOOK_SECONDS = 1.0
+"""A thread that reads looks so often whether it is still to do that."""
 
 LEND_SECONDS = 0.02
 """How long nobody uses it until the loop has it back."""
@@ -52,7 +57,8 @@ class LoopClient(Client):
         self._unwritten = b""  # what a thread could not write to it
         self._in_a_row = 0  # requests that were alone
         self._is_lent = False  # the loop does not read
-        self._is_in_use = False  # a thread reads
+        self._reader: object = None  # a thread's turn of reading
+        self._reading_thread = 0
         self._is_wanted = False  # by the loop, as soon as that thread has read something
         self._read = bytearray()  # by that thread, for the loop
         super().__init__(*arguments)
@@ -82,27 +88,46 @@ class LoopClient(Client):
 
         Nothing is done where the socket is not lent, or another thread reads.
         """
-        with self.session.lock:
-            sock = self._socket
-            if sock is None or not self._is_lent or self._is_in_use or self._is_wanted:
-                return
-            self._is_in_use = True
-        try:
+        reader = object()
+        sock = self._socket
+        try:  # what ends in `finally` begins in here, as Ctrl-C may come after any call
+            with self.session.lock:
+                if sock is None or sock is not self._socket or not self._is_lent or self._reader or self._is_wanted:
+                    return
+                self._reader, self._reading_thread = reader, get_ident()
             incoming = select.poll()
             incoming.register(sock, select.POLLIN)
-            while answered.locked() and (left := deadline - time.monotonic()) > 0:
-                if incoming.poll(left * 1000) and not self._read_once(sock):
+            while answered.locked() and self._reader is reader and (left := deadline - time.monotonic()) > 0:
+                if incoming.poll(min(left, LOOK_SECONDS) * 1000) and not self._read_once(sock, reader):
                     break
         finally:
-            with self.session.lock:
-                self._is_in_use = False
-                if self._socket is not sock:
-                    sock.close()
-                elif self._is_wanted or self.session.open_calls:
-                    self._is_wanted = True
-                    self.wake(self._take_back)
+            self._leave(sock, reader)
 
-    def _read_once(self, sock: socket.socket) -> bool:
+    def step_aside(self) -> None:
+        """A signal's handler asks, in a thread that is in the middle of asking.
+
+        :raises ClientError: it would wait for what only that thread can go on with.
+        """
+        lock: Any = self.session.lock
+        if lock._is_owned():
+            raise ClientError("a signal's handler cannot wait for the client while its thread writes or reads")
+        if self._reading_thread == get_ident():
+            self._leave(self._socket, self._reader)
+
+    def _leave(self, sock: socket.socket | None, reader: object) -> None:
+        with self.session.lock:
+            if self._reader is not reader or reader is None:
+                return
+            self._reader, self._reading_thread = None, 0
+            if sock is None:
+                return
+            if self._socket is not sock:
+                sock.close()
+            elif self._is_wanted or self.session.open_calls:
+                self._is_wanted = True
+                self.wake(self._take_back)
+
+    def _read_once(self, sock: socket.socket, reader: object) -> bool:
         """Whether there may be more to read by this thread."""
 
         def read() -> None:
@@ -119,7 +144,7 @@ class LoopClient(Client):
                 self._is_wanted = True
 
         with self.session.lock:
-            if self._socket is not sock:
+            if self._socket is not sock or self._reader is not reader:
                 return False
             self._do(sock, read)
             return not self._is_wanted
@@ -181,7 +206,7 @@ class LoopClient(Client):
         with self.session.lock:
             if not self._is_lent:
                 return
-            if self._in_a_row or self._is_in_use:
+            if self._in_a_row or self._reader:
                 self._in_a_row = 0
                 self.runtime.call_at(self.now() + LEND_SECONDS, self._look)
             else:
@@ -191,7 +216,7 @@ class LoopClient(Client):
         """Read again, after what a thread has read; at once, or when that thread leaves."""
         with self.session.lock:
             self._is_wanted = self._is_lent
-            if not self._is_lent or self._is_in_use:
+            if not self._is_lent or self._reader:
                 return
             self._is_lent = self._is_wanted = False
             self._in_a_row = 0
@@ -228,7 +253,13 @@ class LoopClient(Client):
         if get_ident() == self._thread:
             super().tick_at(when)
         else:
-            self.wake(lambda: super(LoopClient, self).tick_at(when))
+            self.wake(self._retime)
+
+    def _retime(self) -> None:
+        """As the session wants it by now."""
+        with self.session.lock:
+            if self.session.next_tick < NEVER:
+                super().tick_at(self.session.next_tick)
 
     def cut(self) -> None:
         """At once."""
@@ -240,9 +271,11 @@ class LoopClient(Client):
     def attach(self, transport: Any) -> None:
         """The socket is duplicated: what is written to it after its end goes to nobody else."""
         super().attach(transport)
-        found = transport.get_extra_info("socket")
-        if found is not None and transport.get_extra_info("ssl_object") is None:
-            with self.session.lock:
+        # With asyncio's own transport one cannot know whether it is in the middle of writing.
+        is_fit = type(transport).__module__.startswith("uvloop") and transport.get_extra_info("ssl_object") is None
+        if is_fit:
+            found = transport.get_extra_info("socket")
+            with self.session.lock, suppress(OSError):  # no descriptor is left: then the loop does it all
                 self._socket = socket.fromfd(found.fileno(), found.family, found.type)
 
     def detach(self) -> None:
@@ -252,7 +285,7 @@ class LoopClient(Client):
             if sock is not None:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
-                if not self._is_in_use:  # else whoever reads it closes it
+                if not self._reader:  # else whoever reads it closes it
                     sock.close()
             self._unwritten = b""
             self._read.clear()

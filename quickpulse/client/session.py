@@ -71,7 +71,8 @@ class Session:
         self._dormant: list[Subscribing] = []  # wait for a connection
         self.settling = Settling(host.settle_soon)
         self._leasing = Leasing(options.max_lease_seconds)
-        self._next_tick = NEVER
+        self.next_tick = NEVER
+        """When `tick` is to be called, at the latest."""
         self._heard_at = 0.0
         self._is_asked = False  # for a sign of life
         self._key = os.urandom(8)
@@ -133,7 +134,7 @@ class Session:
 
     def tick(self, now: float) -> None:
         """Do what is due: time that is up, leases to extend, silence."""
-        self._next_tick = NEVER
+        self.next_tick = NEVER
         self._expire(now)
         self._leasing.extend(now, lambda request, done, seconds: self.ask(request, done, now, seconds))
         self._want_tick(self._leasing.next_due)
@@ -358,8 +359,8 @@ class Session:
     # ---- time ----
 
     def _want_tick(self, when: float) -> None:
-        if when < self._next_tick:
-            self._next_tick = when
+        if when < self.next_tick:
+            self.next_tick = when
             self._host.tick_at(when)
 
     def _expire(self, now: float) -> None:

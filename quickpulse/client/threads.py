@@ -41,14 +41,16 @@ class Running:
 
     def __init__(self, address: Address, options: Options, wait_seconds: float, confirm: Confirm) -> None:
         self.process = os.getpid()
+        self._is_stopping = False
         self._posted: deque[Callable[[], Any]] = deque()
         self._waits: set[Future[Any]] = set()
-        self._is_awake = self._is_over = False
+        self._is_awake = self._is_over = self._has_client = False
         self.loop = new_loop()
         self._thread = threading.Thread(target=self._run, name="quickpulse-client", daemon=True)
         self._thread.start()
         try:
             self.client: LoopClient = self.wait(self._make(address, options, confirm))
+            self._has_client = True
             self.wait(self.client.start(wait_seconds))
         except BaseException:
             self.stop()
@@ -60,15 +62,16 @@ class Running:
         :raises QuickPulseError: what the server says instead, or what happened on the way.
         """
         self.require_usable()
+        self.client.step_aside()
         question = _Question(self.client, request, seconds, leases)
         try:
-            patience = (self.client.options.timeout_seconds if seconds is None else seconds) + GRACE_SECONDS
+            patience = self.client.options.timeout_seconds if seconds is None else seconds
             deadline = time.monotonic() + patience
             if self._posted or not self.client.ask_now(question.ask):
                 self.post(question.ask)
             else:
                 self.client.read_until(question.answered, deadline)
-            if not question.answered.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            if not question.answered.acquire(timeout=max(deadline - time.monotonic(), 0) + GRACE_SECONDS):
                 raise Timeout(f"no reply to {type(request).__name__} in time (the client's thread is stuck)")
         except BaseException:
             self.post(question.give_up)
@@ -83,14 +86,21 @@ class Running:
         if self._is_over:
             self._work()
         elif not self._is_awake:
-            self._is_awake = True
-            with suppress(RuntimeError):  # the loop was closed: `stop` does what is left
+            try:
+                self._is_awake = True
                 self.loop.call_soon_threadsafe(self._work)
+            except RuntimeError:  # the loop was closed: `stop` does what is left
+                pass
+            except BaseException:  # Ctrl-C: perhaps nobody was woken, so that the next one does it
+                self._is_awake = False
+                raise
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result; interrupting the wait cancels it."""
         try:
             self.require_usable()
+            if self._has_client:
+                self.client.step_aside()
             future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         except BaseException as error:
             coroutine.close()
@@ -121,13 +131,13 @@ class Running:
         """End the thread, and what still waits for it."""
         with suppress(FutureTimeout):
             asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(GRACE_SECONDS)
+        self._is_stopping = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
         self._is_over = True
-        client: LoopClient | None = getattr(self, "client", None)  # there is none where the options were wrong
-        if client is not None:
-            client.detach()
+        if self._has_client:  # there is none where the options were wrong
+            self.client.detach()
         for future in list(self._waits):  # that came too late to be begun
             future.cancel()
         if self._posted:
@@ -135,7 +145,10 @@ class Running:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while not self._is_stopping:
+            # What a callback of the user's raises to end the program must not end this thread, which others wait for.
+            with suppress(SystemExit, KeyboardInterrupt):
+                self.loop.run_forever()
 
     def _work(self) -> None:
         self._is_awake = False  # before anything is taken, so that what comes meanwhile wakes again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionDone
@@ -23,6 +24,8 @@ from quickpulse.wire.http2.frames import PREFACE
 
 if TYPE_CHECKING:
     from quickpulse.transports.grpc_native import GrpcFactory
+    from quickpulse.wire.grpc.requests import Call
+    from quickpulse.wire.grpc.status import RpcError
 
 LINGER_SECONDS = 5
 """How long the peer's end of the connection is awaited after ours."""
@@ -106,9 +109,14 @@ class GrpcConnection(Protocol):
             self._look_later()
         self.flush()
 
-    def forget_calls(self) -> None:
-        """Ask the factory anew what fields mean."""
+    def forget_calls(self, refusal: Callable[[Call], RpcError | None]) -> None:
+        """Ask the factory anew what fields mean, and end what is open, is not served yet, and would not be now.
+
+        :param refusal: why a call is not admitted any more; None: it is.
+        """
         self._http2.forget_meanings()
+        self._serving.refuse_open(refusal)
+        self.flush()
 
     def flush(self) -> None:
         """Write what has gathered."""

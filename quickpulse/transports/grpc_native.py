@@ -18,7 +18,7 @@ from quickpulse.transports.grpc_health import Health
 from quickpulse.transports.grpc_methods import Table
 from quickpulse.transports.grpc_reflection import reflection_table
 from quickpulse.transports.grpc_v0 import v0_table
-from quickpulse.transports.grpc_v1 import admitted, v1_table
+from quickpulse.transports.grpc_v1 import admitted, token_fault, v1_table
 from quickpulse.transports.listening import ListeningService
 from quickpulse.transports.open_connections import OpenConnections
 from quickpulse.wire.grpc.requests import Call, read_call
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from quickpulse.interfaces import ITraffic
     from quickpulse.settings import Settings
     from quickpulse.transports.tokens import Tokens
+    from quickpulse.wire.grpc.status import RpcError
     from quickpulse.wire.http2.fields import Field
 
 
@@ -95,8 +96,12 @@ class GrpcFactory(OpenConnections, Factory):
 
     def _read_calls_anew(self) -> None:
         """What was admitted before may not be now."""
-        for connection in self.connections:
-            connection.forget_calls()
+        for connection in list(self.connections):
+            connection.forget_calls(self._refusal)
+
+    def _refusal(self, call: Call) -> RpcError | None:
+        is_free = self._tokens is None or call.method not in self._guarded
+        return None if is_free or self._tokens is None else token_fault(call, self._tokens)
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""

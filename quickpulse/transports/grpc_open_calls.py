@@ -173,6 +173,11 @@ class UnaryCall(OpenCall):
         """Messages of the queue's in an answer, as long as it is not all out: it waits for the peer's window."""
         self._kept = b""
 
+    @property
+    def is_served(self) -> bool:
+        """Whether its handler was asked, and is yet to answer."""
+        return self._waiting is not None
+
     def take(self, messages: list[bytes]) -> None:
         """The request; a second one is one too many."""
         self._messages += messages

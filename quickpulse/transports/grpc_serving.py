@@ -166,6 +166,16 @@ class Serving:
             if isinstance(stream.context, StreamingCall):
                 stream.context.drain(RpcError(Status.UNAVAILABLE, DRAINING))
 
+    def refuse_open(self, refusal: Callable[[Call], RpcError | None]) -> None:
+        """End unary calls that are not served yet, and are not admitted any more."""
+        for stream in list(self.http2.streams.values()):
+            call = stream.context
+            if isinstance(call, UnaryCall) and not call.is_over and not call.is_served:
+                error = refusal(call.call)
+                if error is not None:
+                    self.traffic.refused("unauthenticated")
+                    call.fail(error)
+
     @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for an answer."""
@@ -400,8 +410,7 @@ class Serving:
         """Serve a request that has a stream of its own: framed where its method serves batches."""
         method: BatchMethod | UnaryMethod = call.call.method
         if method.hands_out and (self._is_full or self._postponed):
-            self._postponed.append(call)
-            call.keep(body)
+            self._put_off(call, body)
         elif isinstance(method, UnaryMethod):
             call.serve(body)
         else:
@@ -507,8 +516,13 @@ class Serving:
             stream = self.http2.adopt(stream_id)
             seconds = read_timeout(event.volatiles[at]) if event.volatiles else None
             stream.context = waiting = UnaryCall(self, stream, call, seconds)
-            waiting.keep(body)
-            self._postponed.append(waiting)
+            self._put_off(waiting, body)
+
+    def _put_off(self, call: UnaryCall, body: bytes) -> None:
+        if len(self._postponed) > 2 * self.settings.max_streams:  # most of them are over: given up, or out of time
+            self._postponed = deque(each for each in self._postponed if not each.is_over)
+        call.keep(body)
+        self._postponed.append(call)
 
     def peer_waits(self) -> None:
         """The buffer to the peer is above high water: take out nothing more for it."""

@@ -52,11 +52,17 @@ def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) ->
 
 def admitted(call: Call, tokens: Tokens) -> Call:
     """The call, or one that is refused for its token."""
+    error = token_fault(call, tokens)
+    return call if error is None else Call(None, refusal=(only_trailers(error), "unauthenticated"))
+
+
+def token_fault(call: Call, tokens: Tokens) -> RpcError | None:
+    """What is wrong with its token; None: nothing."""
     try:
         tokens.check(_headers(call))
     except Unauthenticated as error:
-        return Call(None, refusal=(only_trailers(rpc_error(error)), "unauthenticated"))
-    return call
+        return rpc_error(error)
+    return None
 
 
 def _headers(call: Call) -> list[bytes]:

@@ -72,9 +72,18 @@ class Api(Resource):
             elif request.fault is not None:
                 raise request.fault
             else:
+                if self._tokens is not None:  # its body may have taken a while
+                    self._require_token(request, self._tokens)
                 self._serve(request)
         except Exception:
             self._fail(request, Failure())
+
+    def _require_token(self, request: Any, tokens: Tokens) -> None:
+        try:
+            tokens.require(request.digest)
+        except Unauthenticated:
+            self._traffic.refused("unauthenticated")
+            raise
 
     def _serve_stranger(self, request: Any, fault: Unauthenticated) -> None:
         """Without a token: what a browser asks before it sends one, and the description, are for all."""

@@ -82,6 +82,15 @@ class Tokens:
             raise Unauthenticated(UNKNOWN)
         return digest
 
+    def require(self, digest: bytes) -> None:
+        """Look again, where a while has gone by since.
+
+        :param digest: as `check` gave it.
+        :raises Unauthenticated: it is not valid any more.
+        """
+        if not self._is_valid(digest):
+            raise Unauthenticated(REVOKED)
+
     def hold(self, holder: Holder, digest: bytes) -> None:
         """Have a long conversation ended, if it still is one, when its token is not valid any more.
 

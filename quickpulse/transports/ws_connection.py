@@ -303,6 +303,8 @@ class WsProtocol(ServingProtocol):
     def revoked(self, error: QuickPulseError) -> None:
         """Its token is not valid any more."""
         if self.state == OPEN:
+            self._requests.clear()  # what came and was not served is not, and nothing more is taken out for it
+            self._forget_v1()
             self.factory.traffic.refused("unauthenticated")
             self.sendCloseFrame(POLICY_VIOLATION, error.code.encode())
         elif self.state == CONNECTING:

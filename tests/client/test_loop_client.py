@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import select
+import signal
 import socket
 import sys
 import threading
@@ -15,11 +17,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.client import Client, Options, Policy, connect
+from quickpulse.client import Client, ClientError, Options, Policy, Timeout, connect
+from quickpulse.client.connection import Connection
 from quickpulse.client.loop_client import ENOUGH_IN_A_ROW, LoopClient
 from quickpulse.client.session import Session
 from quickpulse.client.shared_session import SharedSession
+from quickpulse.client.threads import GRACE_SECONDS
 from quickpulse.errors import QuickPulseError
+from quickpulse.requests import Pull
 from quickpulse.testing import Server
 
 SECONDS = 30.0
@@ -130,7 +135,7 @@ class LendingTests(LendingTestCase):
         self.borrow()
         other = self.client.queue("other")
         waiting = self.in_thread(lambda: other.get(wait_seconds=20))
-        until(lambda: self.inner._is_in_use)
+        until(lambda: self.inner._reader)
         answers = [self.in_thread(lambda: [self.queue.publish(b"x") for _ in range(100)]) for _ in range(4)]
         pushed = self.in_thread(lambda: next(iter(self.client.queue("third").subscribe())).payload)
         for answer in answers:
@@ -145,9 +150,9 @@ class LendingTests(LendingTestCase):
         """The wait goes on over the next connection."""
         self.borrow()
         waiting = self.in_thread(lambda: self.client.queue("other").get(wait_seconds=20))
-        until(lambda: self.inner._is_in_use)
+        until(lambda: self.inner._reader)
         self.server.drop_connections()
-        until(lambda: not self.inner._is_in_use)
+        until(lambda: not self.inner._reader)
         self.client.queue("other").publish(b"after")
         self.assertEqual(self.joined(waiting).payload, b"after")
 
@@ -155,7 +160,7 @@ class LendingTests(LendingTestCase):
         """It is told."""
         self.borrow()
         waiting = self.in_thread(lambda: self.client.queue("other").get(wait_seconds=20))
-        until(lambda: self.inner._is_in_use)
+        until(lambda: self.inner._reader)
         self.client.close()
         self.assertIsInstance(self.joined(waiting), QuickPulseError)
 
@@ -203,6 +208,161 @@ class LendingTests(LendingTestCase):
         self.server.drop_connections()
         if open_files:
             until(lambda: len(os.listdir("/proc/self/fd")) <= open_files)
+
+
+class InterruptedTests(LendingTestCase):
+    """Ctrl-C and signals, wherever they come."""
+
+    def test_on_its_way_in(self) -> None:
+        """Between the claim to read and the reading: the loop has the socket back, and all goes on."""
+        self.borrow()
+        with_poll = select.poll
+
+        def interrupted() -> Any:
+            self.patch(select, "poll", with_poll)
+            raise KeyboardInterrupt
+
+        self.patch(select, "poll", interrupted)
+        self.assertRaises(KeyboardInterrupt, self.queue.publish, b"second")
+        self.assertEqual(self.queue.stats().ready, 2)
+
+    def test_while_the_loop_is_woken(self) -> None:
+        """Whoever comes next wakes it."""
+        running = self.client.running
+        wake = running.loop.call_soon_threadsafe
+
+        class Interrupted:
+            """A loop that is interrupted once."""
+
+            is_first = True
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loop, name)
+
+            def call_soon_threadsafe(self, call: Any) -> Any:
+                if self.is_first:
+                    self.is_first = False
+                    raise KeyboardInterrupt
+                return wake(call)
+
+        loop, running.loop = running.loop, Interrupted()  # type: ignore[assignment]
+        self.addCleanup(setattr, running, "loop", loop)
+        done = threading.Event()
+        self.assertRaises(KeyboardInterrupt, running.post, lambda: None)
+        running.post(done.set)
+        self.assertTrue(done.wait(SECONDS))
+
+    def test_a_handler_that_asks(self) -> None:
+        """While its thread waits it is answered; while that is in the middle of something it is told so at once."""
+        self.borrow()
+        answers: list[Any] = []
+
+        def handle(*_: Any) -> None:
+            try:
+                answers.append(self.queue.publish(b"from the handler"))
+            except ClientError as error:
+                answers.append(error)
+
+        before = signal.signal(signal.SIGUSR2, handle)
+        self.addCleanup(signal.signal, signal.SIGUSR2, before)
+        other = self.client.queue("other")
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR2)).start()
+        threading.Timer(0.3, self.server.connect().queue("other").publish, (b"waited for",)).start()
+        message = other.get(wait_seconds=20)
+        assert message is not None
+        self.assertEqual((message.payload, answers), (b"waited for", [2]))
+        method = self.inner._send
+
+        def signalled(*arguments: Any) -> None:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            method(*arguments)
+
+        self.patch(self.inner, "_send", signalled)
+        self.queue.stats()
+        self.assertIsInstance(answers[1], ClientError)
+
+    def test_time_is_up(self) -> None:
+        """As early as without a lent socket."""
+        self.borrow()
+        began = time.monotonic()
+        with self.assertRaises(Timeout):
+            self.client.running.ask(Pull(("empty",), 1, 0, 60_000), 0.3, True)
+        self.assertLess(time.monotonic() - began, GRACE_SECONDS)
+        self.queue.publish(b"goes on")
+
+    def test_a_timer_that_comes_late(self) -> None:
+        """It is set to what the session wants by then."""
+        inner, whens = self.inner, []
+        self.patch(Connection, "tick_at", lambda _self, when: whens.append(when))
+        with inner.session.lock:
+            inner.tick_at(inner.now() + 100)  # by this thread: it is on its way to the loop
+            inner.session.next_tick = soon = inner.now() + 50
+        until(lambda: whens)
+        self.assertEqual(whens[0], soon)
+
+    def test_no_descriptor_is_left(self) -> None:
+        """Then the loop does it all."""
+        self.patch(socket, "fromfd", lambda *_: self.fail_to_duplicate())
+        self.server.drop_connections()
+        for _ in range(20):
+            self.queue.publish(b"more")
+        self.assertIsNone(self.inner._socket)
+
+    def fail_to_duplicate(self) -> Any:
+        """As the system says it."""
+        raise OSError(24, "Too many open files")
+
+
+class CallbackTests(LendingTestCase):
+    """Callbacks in threads."""
+
+    def consume(self, callback: Callable[[Any], Any], **how: Any) -> list[Any]:
+        """In a thread; what it gives or raises."""
+        begun = self.in_thread(lambda: self.queue.consume(callback, **how))
+        return [self.joined(begun)]
+
+    def test_one_that_ends_the_program(self) -> None:
+        """It ends `consume`, its message is put back, and the client is of use."""
+
+        def leave(_message: Any) -> None:
+            sys.exit(3)
+
+        (error,) = self.consume(leave)
+        self.assertIsInstance(error, SystemExit)
+        until(lambda: self.queue.stats().ready == 1)
+
+    def test_one_that_fails_in_any_way(self) -> None:
+        """Also by StopIteration, which no future takes: nacked, and the next one is done."""
+        seen: list[bytes] = []
+
+        def fail(message: Any) -> None:
+            seen.append(message.payload)
+            if len(seen) == 3:
+                sys.exit()
+            next(iter(()))
+
+        self.queue.set_policy(Policy(retry_delays_ms=(0,)))
+        (error,) = self.consume(fail)
+        self.assertIsInstance(error, SystemExit)
+        self.assertEqual(self.server.stats("jobs").counts["nacked"], 2)
+
+    def test_one_that_is_under_way_at_the_end(self) -> None:
+        """It goes on, and its message is acked when it is done."""
+        is_begun, may_end = threading.Event(), threading.Event()
+
+        def work(_message: Any) -> None:
+            is_begun.set()
+            may_end.wait(SECONDS)
+
+        begun = self.in_thread(lambda: self.queue.consume(work))
+        self.assertTrue(is_begun.wait(SECONDS))
+        waits = list(self.client.running._waits)
+        for wait in waits:
+            wait.cancel()
+        may_end.set()
+        self.joined(begun)
+        until(lambda: self.server.stats("jobs").counts["acked"] == 1)
+        self.assertEqual(self.server.stats("jobs").counts["released"], 0)
 
 
 class WebSocketLendingTests(LendingTests):
