@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,9 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.exceptions import ProtocolError
 from twisted.internet.defer import Deferred
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
@@ -21,6 +25,7 @@ from quickpulse.errors import SettingsError, Unauthenticated
 from quickpulse.requests import ListQueues, Subscribe, Subscribed
 from quickpulse.wire.v1.frames import BINARY, read_reply, write_request
 from quickpulse.wire.v1.table import BY_KIND, CONNECT_PATH
+from quickpulse.wire.v1.table import SERVICE as V1_SERVICE
 from quickpulse.wire.websocket.subprotocols import SUBPROTOCOLS, V1_PATH
 from tests.serving import ServiceTestCase, error_of, in_loop, until
 from tests.transports.grpc_v1_peers import error_in
@@ -60,6 +65,38 @@ class Response:
     async def body(self) -> bytes:
         """Of a length that was said."""
         return await self.reader.readexactly(int(self.headers["content-length"]))
+
+
+class HalfCall:
+    """A unary call whose request comes later than its headers."""
+
+    def __init__(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], authorization: str) -> None:
+        self.reader, self.writer = streams
+        self.close = self.writer.close
+        self._http2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self._headers = [
+            *((":method", "POST"), (":scheme", "http"), (":authority", "q"), (":path", f"/{V1_SERVICE}/ListQueues")),
+            *(("te", "trailers"), ("content-type", "application/grpc"), ("authorization", authorization)),
+        ]
+
+    async def begin(self) -> None:
+        """The headers."""
+        self._http2.initiate_connection()
+        self._http2.send_headers(1, self._headers)
+        self.writer.write(self._http2.data_to_send())
+        await self.writer.drain()
+        await asyncio.sleep(0.05)  # nothing is answered yet, so there is nothing to wait for
+
+    async def end(self) -> list[tuple[str, str]]:
+        """An empty request; the headers or trailers that have the status."""
+        with contextlib.suppress(ProtocolError):  # the stream may have an answer already
+            self._http2.send_data(1, bytes(5), end_stream=True)
+        self.writer.write(self._http2.data_to_send())
+        while True:
+            for event in self._http2.receive_data(await self.reader.read(65536)):
+                headers = getattr(event, "headers", [])
+                if any(name == "grpc-status" for name, _ in headers):
+                    return list(headers)
 
 
 class AccessTestCase(ServiceTestCase):
@@ -365,6 +402,33 @@ class EveryTransportTests(AccessTestCase):
                 self.assertFalse(await ask(ONE), ask.__name__)
                 self.assertTrue(await ask(TWO), ask.__name__)
                 self.assertTrue(await ask("third-token"), ask.__name__)
+
+        return self.play(story())
+
+    def test_begun_before_it_was_taken_away(self) -> Deferred:
+        """Whose body comes only after that is served nothing: over HTTP, and in a unary call."""
+
+        async def story() -> None:
+            await self.serve()
+            host, port = self.service.http.addresses[0].split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            self.addCleanup(writer.close)
+            writer.write(
+                b"GET /api/v1/queues/h/subscribe?credit_messages=9 HTTP/1.1\r\nHost: queue.example\r\n"
+                b"Accept: text/event-stream\r\nContent-Length: 1\r\nAuthorization: Bearer %b\r\n\r\n" % ONE.encode()
+            )
+            half = HalfCall(await asyncio.open_connection(*self.grpc.split(":")), f"Bearer {ONE}")
+            self.addCleanup(half.close)
+            await half.begin()
+            self.ways()
+            await self.ask_unary(TWO)  # all of it was read
+            self.write(TWO)
+            self.service.tokens.reload()
+            writer.write(b"x")
+            response = Response(reader, writer)
+            await response.read_head()
+            self.assertEqual(response.status, 401)
+            self.assertIn(("grpc-status", "16"), await half.end())
 
         return self.play(story())
 

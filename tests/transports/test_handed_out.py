@@ -227,6 +227,18 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(it.queue.depth, 100 - taken)
         self.assertLessEqual(it.undelivered, taken)
 
+    def test_postponed_requests_that_are_over_are_not_kept(self) -> None:
+        """However many a client cancels while its window is closed."""
+        it = self.filled(100, size=10_000, max_inflight_bytes=65_536, max_streams=100)
+        for _ in range(3):
+            it.say(b"".join(it.request(CONSUME, NOTHING) for _ in range(10)))
+        for _ in range(50):
+            it.advance(1)
+            it.say(b"".join(it.request(CONSUME, NOTHING) for _ in range(20)))
+            for stream in range(it.last_stream - 38, it.last_stream + 2, 2):
+                it.cancel(stream)
+        self.assertLessEqual(len(it.protocol._serving._postponed), 2 * 100 + 1)
+
     def test_postponed_requests_are_served_later(self) -> None:
         """In their order, as there is room; one that was cancelled or expired takes nothing."""
         it = self.filled(70, size=10_000, max_inflight_bytes=65_536)
