@@ -225,7 +225,11 @@ class Queue:
                 ends.append(error)
 
         async def in_thread(message: Message) -> None:
-            begun = threads.submit(work, message)
+            try:
+                begun = threads.submit(work, message)
+            except RuntimeError:  # there are no threads any more: `consume` was interrupted just now
+                message.release()
+                raise ClientClosed from None
             try:
                 await asyncio.wrap_future(begun)
             except asyncio.CancelledError:

@@ -18,7 +18,7 @@ from quickpulse.client.runtime import Runtime
 from quickpulse.client.settling import Leased
 from quickpulse.client.subscription import Subscription
 from quickpulse.errors import QuickPulseError
-from quickpulse.requests import Deliveries, Publish, ServerInfo, Subscribe
+from quickpulse.requests import Deliveries, ServerInfo, Subscribe
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -128,8 +128,7 @@ class Client(Connection, Asking):
 
         is_first = self.hold()
         try:
-            if not isinstance(request, Publish):
-                self.flush()
+            self.flush()
             call = session.ask(request, done, self.now(), seconds)
         finally:
             if is_first:

@@ -24,7 +24,7 @@ from quickpulse.client.messages import Confirm
 from quickpulse.client.options import Address, Options
 from quickpulse.client.settling import Leased
 from quickpulse.errors import QuickPulseError
-from quickpulse.requests import Deliveries, Publish
+from quickpulse.requests import Deliveries
 
 T = TypeVar("T")
 
@@ -97,28 +97,39 @@ class Running:
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The coroutine's result; interrupting the wait cancels it."""
+        future: Future[T] | None = None
         try:
             self.require_usable()
             if self._has_client:
                 self.client.step_aside()
-            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        except BaseException as error:
+        except BaseException:
             coroutine.close()
-            if isinstance(error, RuntimeError):  # the loop was closed
-                raise ClientClosed from None
             raise
-        self._waits.add(future)
         try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+            self._waits.add(future)
             if self._is_over:
                 raise ClientClosed
             return future.result()
         except CancelledError:
             raise ClientClosed from None
-        except BaseException:
-            future.cancel()
+        except BaseException as error:
+            if future is None and isinstance(error, RuntimeError):  # the loop was closed
+                coroutine.close()
+                raise ClientClosed from None
+            self._wake(lambda: self._abandon(coroutine))
             raise
         finally:
-            self._waits.discard(future)
+            if future is not None:
+                self._waits.discard(future)
+
+    def _abandon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Nobody waits for it any more; Ctrl-C may have come before or after it was begun."""
+        for task in asyncio.all_tasks(self.loop):
+            if task.get_coro() is coroutine:
+                task.cancel()
+                return
+        coroutine.close()
 
     def require_usable(self) -> None:
         """Raise ClientClosed if nothing here would ever be answered."""
@@ -198,8 +209,7 @@ class _Question:
     def ask(self) -> None:
         """By whoever has the session."""
         client = self._client
-        if not isinstance(self._request, Publish):
-            client.flush()  # what was said before takes effect before
+        client.flush()  # what was said before takes effect before
         self._call = client.session.ask(self._request, self._answer, client.now(), self._seconds)
 
     def give_up(self) -> None:

@@ -91,7 +91,7 @@ with connect(sys.argv[1]) as client:
     queue = client.queue("interrupted-callback")
     queue.publish_many([b"0", b"1"])
     try:
-        queue.consume(lambda message: os.kill(os.getpid(), signal.SIGINT), concurrency=1)
+        queue.consume(lambda message: message.payload == b"0" and os.kill(os.getpid(), signal.SIGINT), concurrency=1)
     except KeyboardInterrupt:
         pass
     else:

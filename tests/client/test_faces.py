@@ -52,6 +52,17 @@ class Stories:
         return await self.make_peer().open(port, options, **how)
 
     @story
+    async def test_an_ack_makes_room(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """What was said of messages is sent before a publish, too: a full queue takes the result of its last job."""
+        await peer.call(queue.set_policy, Policy(capacity=1))
+        await peer.call(queue.publish, b"job")
+        for _ in range(20):
+            message = await peer.call(queue.get, wait_seconds=5)
+            message.ack()
+            await peer.call(queue.publish, b"result")
+        self.assertEqual((await peer.call(queue.stats)).ready, 1)
+
+    @story
     async def test_leaving_a_message(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Success acks; an exception nacks and goes on; somebody who is interrupted puts it back, uncounted."""
         await peer.call(queue.set_policy, AT_ONCE)
