@@ -32,8 +32,8 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    # Not for ever at once: a signal, of a child that stops for instance, is handled by the main thread only, and while it
-    # is not, CPython 3.11 goes round and round in any other thread that is traced.
+    # Not for ever at once: a signal, of a child that stops for instance, is handled by the main thread only, and while
+    # it is not, CPython 3.11 goes round and round in any other thread that is traced.
     while thread.is_alive():
         thread.join(0.1)
     if errors:
