@@ -118,7 +118,7 @@ class ScriptTests(ExampleTestCase):
 
         thread = threading.Thread(target=run)
         thread.start()
-        thread.join(2 * SECONDS)
+        self.until(lambda: not thread.is_alive())
         self.assertEqual(outputs, ["1000", "499500", "b'42'"])
 
 
@@ -145,7 +145,7 @@ class WebApplicationTests(ExampleTestCase):
 
         thread = threading.Thread(target=use)
         thread.start()
-        thread.join(SECONDS)
+        self.until(lambda: not thread.is_alive())
         self.assertEqual(statuses, [202, {"accepted": 1}, 422])
         self.assertEqual(self.server.payloads("orders"), [b'{"item":"tea","count":2}'])
 
