@@ -92,6 +92,7 @@ ARROWS = {
         *VOCABULARY,
         "quickpulse.backends",
         "quickpulse.client",
+        "quickpulse.metrics",
         "quickpulse.queues",
         "quickpulse.service",
         "pytest",

@@ -12,24 +12,9 @@ from zope.interface import implementer
 
 from quickpulse.errors import Draining, QuickPulseError
 from quickpulse.interfaces import IBroker
+from quickpulse.metrics.counted_broker import REQUESTS
 
-KINDS = frozenset(
-    (
-        "publish",
-        "pull",
-        "settle",
-        "subscribe",
-        "list_queues",
-        "get_queue",
-        "set_policy",
-        "pause",
-        "resume",
-        "purge",
-        "delete_queue",
-        "peek",
-        "redrive",
-    )
-)
+KINDS = frozenset(REQUESTS) - {"get_server_info"}
 """Requests that a fault can befall. `get_server_info` is left out: clients open with it."""
 
 _Ask = Callable[[], Any]

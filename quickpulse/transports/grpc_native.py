@@ -100,8 +100,9 @@ class GrpcFactory(OpenConnections, Factory):
             connection.forget_calls(self._refusal)
 
     def _refusal(self, call: Call) -> RpcError | None:
-        is_free = self._tokens is None or call.method not in self._guarded
-        return None if is_free or self._tokens is None else token_fault(call, self._tokens)
+        if self._tokens is None or call.method not in self._guarded:
+            return None
+        return token_fault(call, self._tokens)
 
     def drain(self, seconds: float) -> Deferred[None]:
         """Close every connection in order; the Deferred fires when the last has ended, cut after `seconds`."""
