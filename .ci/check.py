@@ -65,10 +65,18 @@ def count_tests(output: str) -> tuple[int, int]:
     return passed, failed if passed or failed else 1
 
 
+def reports(output: str) -> list[str]:
+    """What trial reported of each test that failed, skips left out."""
+    parts = re.split(r"^={20,}\n", output, flags=re.MULTILINE)[1:]
+    whole = [re.split(r"^-{20,}\n", part, maxsplit=1, flags=re.MULTILINE)[0] for part in parts]
+    return [part for part in whole if not part.startswith(("[SKIPPED]", "[TODO]"))]
+
+
 def main() -> int:
-    """Run all steps, whatever fails, and print what did."""
+    """Run all steps, whatever fails, and print what did, the failed tests' reports again at the end."""
     passed = failed = 0
     problems = []
+    failures = []
     if README_COMMAND not in Path("README.md").read_text():
         problems.append("README.md does not have the test command")
     for name, command in STEPS.items():
@@ -76,9 +84,10 @@ def main() -> int:
         if name == "README's command":
             passed, failed = count_tests(output)
         if status:
+            failures += [f"{name}: {report}" for report in reports(output)]
             problems.append(f"{name} failed: {shlex.quote(command)}")
-    for problem in problems:
-        print(problem)
+    for line in failures + problems:
+        print(line)
     failed = max(failed, len(problems))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
