@@ -7,6 +7,7 @@ import inspect
 import signal
 import sys
 from importlib import import_module
+from typing import Any
 
 from perf.brokers.work import Work
 
@@ -17,7 +18,8 @@ GRACE_SECONDS = 180
 def main(side: str, name: str, port: int, seconds: float, messages: int, loop: str) -> int:
     """The exit status."""
     signal.alarm(int(seconds) + GRACE_SECONDS)
-    act = getattr(import_module(f"perf.brokers.sides.{side}"), name)
+    module = import_module(f"perf.brokers.sides.{side}")
+    act, connected = getattr(module, name), module.connected(port)
     work = Work(seconds, messages)
     work.prepare()
     if inspect.iscoroutinefunction(act):
@@ -25,11 +27,17 @@ def main(side: str, name: str, port: int, seconds: float, messages: int, loop: s
             import uvloop
 
             uvloop.install()
-        asyncio.run(act(port, work))
+        asyncio.run(_act(act, connected, work))
     else:
-        act(port, work)
+        with connected as client:
+            act(client, work)
     work.tell()
     return 0
+
+
+async def _act(act: Any, connected: Any, work: Work) -> None:
+    async with connected as client:
+        await act(client, work)
 
 
 if __name__ == "__main__":
