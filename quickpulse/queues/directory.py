@@ -62,6 +62,7 @@ class Directory:
             self.leases.forget(queue)
         queue.open_lease = None
         queue.purge()
+        queue.counts.purged += queue.leased
         self.readings.removed(queue)
         queue.account(-queue.leased, -queue.size_bytes)
         queue.held = queue.held_bytes = queue.leased = 0

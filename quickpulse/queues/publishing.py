@@ -34,6 +34,7 @@ def publish(queue: NamedQueue, request: Publish, now_ms: int, limits: Limits) ->
         if reply is not None:
             return reply
     if queue.is_publish_paused:
+        queue.counts.reject(QueuePaused.code, len(batch.payloads))
         raise QueuePaused
     payloads = list(batch.payloads)
     require_payloads(payloads)

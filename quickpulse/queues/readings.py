@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
-from quickpulse.errors import BatchRejected, InvalidArgument, MessageTooLarge, QueueFull, ServerFull
+from quickpulse.errors import BatchRejected, InvalidArgument, MessageTooLarge, QueueFull, QueuePaused, ServerFull
 from quickpulse.interfaces import QueueReading
 from quickpulse.queues.counts import Counts
 from quickpulse.queues.named import NamedQueue
@@ -33,7 +33,9 @@ GONE_MS = 3_600_000
 OTHER = "$other"
 """All queues without a place; no queue can be called so."""
 
-REASONS = tuple(each.code for each in (BatchRejected, InvalidArgument, MessageTooLarge, QueueFull, ServerFull))
+REASONS = tuple(
+    each.code for each in (BatchRejected, InvalidArgument, MessageTooLarge, QueueFull, QueuePaused, ServerFull)
+)
 """Why a message is rejected; each is told from the start, with 0."""
 
 _ADDED = {name: attrgetter(name) for name in Counts.__slots__ if name != "rejected"}

@@ -39,7 +39,7 @@ FAMILIES = {
 }
 """Names are API: dashboards of users depend on them."""
 
-REASONS = {"batch_rejected", "invalid_argument", "message_too_large", "queue_full", "server_full"}
+REASONS = {"batch_rejected", "invalid_argument", "message_too_large", "paused", "queue_full", "server_full"}
 """So are the values of the label `reason`."""
 
 

@@ -289,6 +289,7 @@ class Model:
         if request.batch_key and reply is not None and self.now < at + window:
             return reply
         if queue.publish_paused:
+            queue.count("rejected:PAUSED", len(request.batch.payloads))
             raise PermissionError
         batch = request.batch
         each = [resolved(batch.common, batch.properties.get(index)) for index in range(len(batch.payloads))]

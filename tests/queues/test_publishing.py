@@ -186,6 +186,13 @@ class PublishTests(BrokerTestCase):
         self.broker.pause(Pause("q", publishes=True), self.now)
         self.assertRaises(QueuePaused, self.publish, b"c")
 
+    def test_what_a_pause_keeps_out_is_counted(self) -> None:
+        """Each message of the batch, as if it were refused by itself."""
+        self.publish(b"a")
+        self.broker.pause(Pause("q", publishes=True), self.now)
+        self.assertRaises(QueuePaused, self.publish, b"b", b"c")
+        self.assert_counts(published=1, **{"rejected:PAUSED": 2})
+
     def test_long_batches(self) -> None:
         """Of thousands, with and without properties, in order."""
         payloads = [b"%d" % each for each in range(5000)]

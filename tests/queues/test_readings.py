@@ -167,6 +167,16 @@ class PlacesTests(ReadingsCase):
         jobs = self.read()["jobs"]
         self.assertEqual((jobs.counts["published"], jobs.counts["purged"], jobs.ready), (8, 6, 2))
 
+    def test_what_a_deleted_queue_held(self) -> None:
+        """All of it is counted as thrown away: what was ready, delayed or leased."""
+        self.publish("jobs", count=2)
+        self.broker.publish(Publish("jobs", Batch([b"later"], Properties(delay_ms=1000))), self.now)
+        self.broker.pull(Pull(("jobs",)), self.now)
+        self.read()
+        self.delete("jobs")
+        jobs = self.read()["jobs"]
+        self.assertEqual((jobs.counts["published"], jobs.counts["purged"], jobs.leased), (3, 3, 0))
+
     def test_who_is_never_seen(self) -> None:
         """What came and went between two readings is counted among the others, and takes no place."""
         self.publish("brief", count=4)
