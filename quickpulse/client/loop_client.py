@@ -9,10 +9,8 @@ futures, the transport) is touched by its own thread alone.
 from __future__ import annotations
 
 import select
-import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Lock, get_ident
 from typing import Any
 
@@ -23,6 +21,7 @@ from quickpulse.client.leasing import NEVER
 from quickpulse.client.messages import Batch
 from quickpulse.client.settling import Leased
 from quickpulse.client.shared_session import SharedSession
+from quickpulse.client.shared_socket import SharedSocket, share
 
 ENOUGH_IN_A_ROW = 8
 """Requests that were alone, before the socket is lent: one that comes now and then is not worth it."""
@@ -32,11 +31,6 @@ LOOK_SECONDS = 1.0
 
 LEND_SECONDS = 0.02
 """How long nobody uses it until the loop has it back."""
-
-READ_BYTES = 64 * 1024
-"""More is taken from the system by malloc, and given back, each time."""
-
-AT_ONCE = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class LoopClient(Client):
@@ -53,14 +47,7 @@ class LoopClient(Client):
         self._thread = get_ident()
         self._is_flush_due = False
         self._is_in_thread = False  # another thread than the loop's is in the session
-        self._socket: socket.socket | None = None  # the connection's, where there is no TLS
-        self._unwritten = b""  # what a thread could not write to it
-        self._in_a_row = 0  # requests that were alone
-        self._is_lent = False  # the loop does not read
-        self._reader: object = None  # a thread's turn of reading
-        self._reading_thread = 0
-        self._is_wanted = False  # by the loop, as soon as that thread has read something
-        self._read = bytearray()  # by that thread, for the loop
+        self._socket: SharedSocket | None = None  # the connection's, where threads may use it
         super().__init__(*arguments)
 
     # ---- by a thread that asks ----
@@ -75,11 +62,11 @@ class LoopClient(Client):
             if (
                 sock is None
                 or self._is_in_thread  # a signal's handler asks, in the middle of this
-                or not self._is_writable
+                or not sock.is_writable
                 or self.session.open_calls >= MOST_WRITTEN_AT_ONCE
             ):
                 return False
-            self._in_a_row += 1
+            sock.requests_in_a_row += 1
             self._do(sock, ask)
         return True
 
@@ -88,20 +75,20 @@ class LoopClient(Client):
 
         Nothing is done where the socket is not lent, or another thread reads.
         """
-        reader = object()
-        sock = self._socket
+        sock, turn = self._socket, object()
+        if sock is None:
+            return
         try:  # what ends in `finally` begins in here, as Ctrl-C may come after any call
             with self.session.lock:
-                if sock is None or sock is not self._socket or not self._is_lent or self._reader or self._is_wanted:
+                if not sock.begin(turn):
                     return
-                self._reader, self._reading_thread = reader, get_ident()
             incoming = select.poll()
             incoming.register(sock, select.POLLIN)
-            while answered.locked() and self._reader is reader and (left := deadline - time.monotonic()) > 0:
-                if incoming.poll(min(left, LOOK_SECONDS) * 1000) and not self._read_once(sock, reader):
+            while answered.locked() and sock.turn is turn and (left := deadline - time.monotonic()) > 0:
+                if incoming.poll(min(left, LOOK_SECONDS) * 1000) and not self._read_once(sock, turn):
                     break
         finally:
-            self._leave(sock, reader)
+            self._leave(sock, turn)
 
     def step_aside(self) -> None:
         """A signal's handler asks, in a thread that is in the middle of asking.
@@ -111,45 +98,31 @@ class LoopClient(Client):
         lock: Any = self.session.lock
         if lock._is_owned():
             raise ClientError("a signal's handler cannot wait for the client while its thread writes or reads")
-        if self._reading_thread == get_ident():
-            self._leave(self._socket, self._reader)
+        sock = self._socket
+        if sock is not None and sock.turn_of == get_ident():
+            self._leave(sock, sock.turn)
 
-    def _leave(self, sock: socket.socket | None, reader: object) -> None:
+    def _leave(self, sock: SharedSocket, turn: object) -> None:
         with self.session.lock:
-            if self._reader is not reader or reader is None:
-                return
-            self._reader, self._reading_thread = None, 0
-            if sock is None:
-                return
-            if self._socket is not sock:
-                sock.close()
-            elif self._is_wanted or self.session.open_calls:
-                self._is_wanted = True
+            if sock.end(turn) and (sock.is_wanted or self.session.open_calls):
+                sock.is_wanted = True
                 self.wake(self._take_back)
 
-    def _read_once(self, sock: socket.socket, reader: object) -> bool:
+    def _read_once(self, sock: SharedSocket, turn: object) -> bool:
         """Whether there may be more to read by this thread."""
 
         def read() -> None:
-            try:
-                data = sock.recv(READ_BYTES, AT_ONCE)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if data and not self._is_wanted:
+            data = sock.read()
+            if data:
                 self.session.receive(data, self.now())
-            else:  # the loop sees the end by itself, and calls by itself what waits there
-                self._read += data
-                self._is_wanted = True
 
         with self.session.lock:
-            if self._socket is not sock or self._reader is not reader:
+            if self._socket is not sock or sock.turn is not turn:
                 return False
             self._do(sock, read)
-            return not self._is_wanted
+            return not sock.is_wanted
 
-    def _do(self, sock: socket.socket, call: Callable[[], None]) -> None:
+    def _do(self, sock: SharedSocket, call: Callable[[], None]) -> None:
         """Something with the session, and what it has to say then.
 
         What is interrupted halfway, by Ctrl-C, spoils the connection: it ends, and another one is made.
@@ -158,56 +131,31 @@ class LoopClient(Client):
         try:
             call()
             data = self.session.data_to_send()
-            if data:
-                self._send(sock, data)
+            if data and not sock.write(data):
+                self.wake(self.write)
         except BaseException:
             self.cut()
             raise
         finally:
             self._is_in_thread = False
 
-    def _send(self, sock: socket.socket, data: bytes) -> None:
-        sent = 0
-        if self._is_writable:
-            try:
-                sent = sock.send(data, AT_ONCE)
-            except BlockingIOError:
-                pass
-            except OSError:  # the connection is over: the loop will see that too
-                return
-        if sent < len(data):
-            self._unwritten += data[sent:]
-            self.wake(self.write)
-
-    @property
-    def _is_writable(self) -> bool:
-        """Whether nothing waits to be written before."""
-        transport: Any = self.transport
-        return transport is not None and not self._unwritten and not transport.get_write_buffer_size()
-
     # ---- in the loop's thread ----
 
     def busy(self) -> None:
         """Something is asked; where that is by the loop, its reply belongs there, so it wants to read."""
-        if not self._is_in_thread:
-            self._in_a_row = 0
-            if self._is_lent:
+        if not self._is_in_thread and self._socket is not None:
+            self._socket.requests_in_a_row = 0
+            if self._socket.is_lent:
                 self._take_back()
-
-    def _lend(self) -> None:
-        transport: Any = self.transport
-        if transport is not None and not transport.is_closing():
-            transport.pause_reading()
-            self._is_lent = True
-            self.runtime.call_at(self.now() + LEND_SECONDS, self._look)
 
     def _look(self) -> None:
         """Whether the socket is still used."""
         with self.session.lock:
-            if not self._is_lent:
+            sock = self._socket
+            if sock is None or not sock.is_lent:
                 return
-            if self._in_a_row or self._reader:
-                self._in_a_row = 0
+            if sock.requests_in_a_row or sock.turn is not None:
+                sock.requests_in_a_row = 0
                 self.runtime.call_at(self.now() + LEND_SECONDS, self._look)
             else:
                 self._take_back()
@@ -215,33 +163,24 @@ class LoopClient(Client):
     def _take_back(self) -> None:
         """Read again, after what a thread has read; at once, or when that thread leaves."""
         with self.session.lock:
-            self._is_wanted = self._is_lent
-            if not self._is_lent or self._reader:
-                return
-            self._is_lent = self._is_wanted = False
-            self._in_a_row = 0
-            data, self._read = bytes(self._read), bytearray()
-            transport: Any = self.transport
-            if transport is None:
-                return
+            data = b"" if self._socket is None else self._socket.take_back()
             if data:
                 self.session.receive(data, self.now())
                 self.write()
-            if not transport.is_closing():
-                transport.resume_reading()
 
     # ---- what the session and the connection ask (Host) ----
 
     def write(self) -> None:
         """What there is; what a thread could not write comes first."""
-        session = self.session
-        with session.lock:
-            if self._unwritten and self.transport is not None:
-                unwritten, self._unwritten = self._unwritten, b""
-                self.transport.write(unwritten)
+        with self.session.lock:
+            sock = self._socket
+            if sock is not None:
+                sock.write_rest()
             super().write()
-            if self._in_a_row >= ENOUGH_IN_A_ROW and not self._is_lent and session.is_idle:
-                self._lend()
+            if sock is None or sock.is_lent or sock.requests_in_a_row < ENOUGH_IN_A_ROW:
+                return
+            if self.session.is_idle and sock.lend():
+                self.runtime.call_at(self.now() + LEND_SECONDS, self._look)
 
     def write_soon(self) -> None:
         """Once for all that this turn of the loop brings."""
@@ -269,27 +208,17 @@ class LoopClient(Client):
             self.wake(super().cut)
 
     def attach(self, transport: Any) -> None:
-        """The socket is duplicated: what is written to it after its end goes to nobody else."""
+        """Threads may use it from now on, where they can."""
         super().attach(transport)
-        # With asyncio's own transport one cannot know whether it is in the middle of writing.
-        is_fit = type(transport).__module__.startswith("uvloop") and transport.get_extra_info("ssl_object") is None
-        if is_fit:
-            found = transport.get_extra_info("socket")
-            with self.session.lock, suppress(OSError):  # no descriptor is left: then the loop does it all
-                self._socket = socket.fromfd(found.fileno(), found.family, found.type)
+        with self.session.lock:
+            self._socket = share(transport)
 
     def detach(self) -> None:
-        """Nobody reads or writes it any more; whoever waits for it is woken."""
+        """Nobody reads or writes it any more."""
         with self.session.lock:
             sock, self._socket = self._socket, None
             if sock is not None:
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-                if not self._reader:  # else whoever reads it closes it
-                    sock.close()
-            self._unwritten = b""
-            self._read.clear()
-            self._is_lent = self._is_wanted = False
+                sock.close()
             super().detach()
 
     def settle_soon(self) -> None:

@@ -18,6 +18,9 @@ SHARED = (
 )
 """Methods of a session that change it, and want nothing more than the lock."""
 
+OWN_WORK = ("flush", "tick")
+"""Those in which it asks by itself: the host is not told."""
+
 
 class SharedHost(Host, Protocol):
     """What such a session wants beside."""
@@ -52,24 +55,6 @@ class SharedSession(Session):
             self._host.busy()
             super().subscribe(subscribing)
 
-    def flush(self, now: float) -> None:
-        """Send what was said of messages."""
-        with self.lock:
-            self._is_at_own_work = True
-            try:
-                super().flush(now)
-            finally:
-                self._is_at_own_work = False
-
-    def tick(self, now: float) -> None:
-        """Do what is due."""
-        with self.lock:
-            self._is_at_own_work = True
-            try:
-                super().tick(now)
-            finally:
-                self._is_at_own_work = False
-
     @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for a reply, pulls left aside."""
@@ -86,5 +71,20 @@ def _locked(method: Callable[..., Any]) -> Callable[..., Any]:
     return locked
 
 
+def _at_own_work(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def at_own_work(self: SharedSession, now: float) -> None:
+        with self.lock:
+            self._is_at_own_work = True
+            try:
+                method(self, now)
+            finally:
+                self._is_at_own_work = False
+
+    return at_own_work
+
+
 for _name in SHARED:
     setattr(SharedSession, _name, _locked(getattr(Session, _name)))
+for _name in OWN_WORK:
+    setattr(SharedSession, _name, _at_own_work(getattr(Session, _name)))

@@ -22,6 +22,7 @@ from quickpulse.client.connection import Connection
 from quickpulse.client.loop_client import ENOUGH_IN_A_ROW, LoopClient
 from quickpulse.client.session import Session
 from quickpulse.client.shared_session import SharedSession
+from quickpulse.client.shared_socket import SharedSocket
 from quickpulse.client.threads import GRACE_SECONDS
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Pull
@@ -65,11 +66,23 @@ class LendingTestCase(SynchronousTestCase):
         """What lends."""
         return self.client.running.client
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether the loop does not read."""
+        sock = self.inner._socket
+        return sock is not None and sock.is_lent
+
+    @property
+    def is_read_by_a_thread(self) -> bool:
+        """Whether one has claimed it."""
+        sock = self.inner._socket
+        return sock is not None and sock.turn is not None
+
     def borrow(self) -> None:
         """Ask until the socket is lent."""
         for _ in range(1000):
             self.queue.stats()
-            if self.inner._is_lent:
+            if self.is_lent:
                 return
         self.fail("it is never lent")
 
@@ -103,20 +116,20 @@ class LendingTests(LendingTestCase):
         self.borrow()
         for number in range(100):
             self.queue.publish(str(number).encode())
-        until(lambda: not self.inner._is_lent)
+        until(lambda: not self.is_lent)
         self.assertEqual(self.queue.stats().ready, 101)
 
     def test_now_and_then(self) -> None:
         """Few requests are not worth it."""
         for _ in range(ENOUGH_IN_A_ROW - 3):
             self.queue.publish(b"one")
-        self.assertFalse(self.inner._is_lent)
+        self.assertFalse(self.is_lent)
 
     def test_subscription(self) -> None:
         """What is pushed is the loop's, which has the socket back at once."""
         self.borrow()
         with self.queue.subscribe() as messages:
-            self.assertFalse(self.inner._is_lent)
+            self.assertFalse(self.is_lent)
             self.queue.publish_many([b"second", b"third"])
             payloads = [message.payload for _, message in zip(range(3), messages, strict=False)]
         self.assertEqual(payloads, [b"first", b"second", b"third"])
@@ -135,7 +148,7 @@ class LendingTests(LendingTestCase):
         self.borrow()
         other = self.client.queue("other")
         waiting = self.in_thread(lambda: other.get(wait_seconds=20))
-        until(lambda: self.inner._reader)
+        until(lambda: self.is_read_by_a_thread)
         answers = [self.in_thread(lambda: [self.queue.publish(b"x") for _ in range(100)]) for _ in range(4)]
         pushed = self.in_thread(lambda: next(iter(self.client.queue("third").subscribe())).payload)
         for answer in answers:
@@ -150,9 +163,9 @@ class LendingTests(LendingTestCase):
         """The wait goes on over the next connection."""
         self.borrow()
         waiting = self.in_thread(lambda: self.client.queue("other").get(wait_seconds=20))
-        until(lambda: self.inner._reader)
+        until(lambda: self.is_read_by_a_thread)
         self.server.drop_connections()
-        until(lambda: not self.inner._reader)
+        until(lambda: not self.is_read_by_a_thread)
         self.client.queue("other").publish(b"after")
         self.assertEqual(self.joined(waiting).payload, b"after")
 
@@ -160,7 +173,7 @@ class LendingTests(LendingTestCase):
         """It is told."""
         self.borrow()
         waiting = self.in_thread(lambda: self.client.queue("other").get(wait_seconds=20))
-        until(lambda: self.inner._reader)
+        until(lambda: self.is_read_by_a_thread)
         self.client.close()
         self.assertIsInstance(self.joined(waiting), QuickPulseError)
 
@@ -187,9 +200,9 @@ class LendingTests(LendingTestCase):
     def test_kernel_takes_a_part(self) -> None:
         """The rest is written by the loop, before anything else."""
         self.borrow()
-        sock = self.inner._socket
-        assert sock is not None
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        shared = self.inner._socket
+        assert shared is not None
+        shared._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         payloads = [bytes([number]) * 900_000 for number in range(4)]
         for payload in payloads:
             self.queue.publish(payload)
@@ -271,13 +284,13 @@ class InterruptedTests(LendingTestCase):
         message = other.get(wait_seconds=20)
         assert message is not None
         self.assertEqual((message.payload, answers), (b"waited for", [2]))
-        method = self.inner._send
+        method = SharedSocket.write
 
-        def signalled(*arguments: Any) -> None:
+        def signalled(*arguments: Any) -> bool:
             os.kill(os.getpid(), signal.SIGUSR2)
-            method(*arguments)
+            return method(*arguments)
 
-        self.patch(self.inner, "_send", signalled)
+        self.patch(SharedSocket, "write", signalled)
         self.queue.stats()
         self.assertIsInstance(answers[1], ClientError)
 
