@@ -44,6 +44,7 @@ ARROWS = {
         "zope.interface",
         "twisted.internet.defer",
         "twisted.internet.interfaces",
+        "twisted.logger",
     },
     "quickpulse.metrics": {
         *VOCABULARY,

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from quickpulse.errors import Draining, QuickPulseError
@@ -43,6 +44,8 @@ from quickpulse.requests import (
     SettleReply,
     Subscribe,
 )
+
+_log = Logger()
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -220,7 +223,10 @@ class MemoryBroker:
 
     def _serve(self) -> None:
         self._turn = None
-        self._waiting.serve(self._now_ms())
+        try:
+            self._waiting.serve(self._now_ms())
+        except Exception:  # an event loop would tell it to its own log
+            _log.failure("who waits for messages could not be served")
         self._schedule()
 
     def _schedule(self) -> None:
@@ -245,6 +251,8 @@ class MemoryBroker:
     def _tick(self) -> None:
         self._timer = None
         now_ms = self._now_ms()
-        self._broker.tick(now_ms)
-        self._waiting.tick(now_ms)
-        self._schedule()
+        try:
+            self._broker.tick(now_ms)
+            self._waiting.tick(now_ms)
+        finally:  # the reactor logs what goes wrong; what is due after it still happens
+            self._schedule()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from quickpulse.errors import QueueUnavailable, QuickPulseError
+
 LEAST_COMPACTED = 64
 """Places of those that have left are cleared away when they are more than half, but not for so few."""
 
@@ -29,6 +31,10 @@ class Party:
 
     def passed_over(self) -> None:
         """It was its turn, and it wanted nothing: it has lost its place, and may stand again."""
+
+    def end(self, error: QuickPulseError | None = None) -> None:
+        """Hear that nothing more comes, and why, and leave."""
+        raise NotImplementedError
 
     def leave(self) -> None:
         """Want nothing any more, for ever: from here on nothing is taken out for it."""
@@ -81,7 +87,8 @@ class Line:
     def serve(self, now_ms: int, helpings: int) -> int:
         """Give to one after the other, until there is nothing, nobody wants anything, or so many have got something.
 
-        One that got something stands at the end again; one for which nothing was there keeps its place.
+        One that got something stands at the end again; one for which nothing was there keeps its place. One whose turn
+        failed, which nothing should, is ended, so that the others have theirs; then the exception goes on.
 
         :returns: how many helpings are left; 0: it may have to go on.
         """
@@ -94,7 +101,11 @@ class Line:
             if not party.wants:
                 party.passed_over()
                 continue
-            got = party.take(self, now_ms)
+            try:
+                got = party.take(self, now_ms)
+            except Exception:
+                party.end(QueueUnavailable())
+                raise
             helpings -= got
             if not party.is_gone and not got:
                 self.members[party] = True

@@ -97,8 +97,8 @@ class WaitingPull(Party):
         self._answer(deliveries)
         return True
 
-    def end(self) -> None:
-        """Nothing came."""
+    def end(self, error: QuickPulseError | None = None) -> None:
+        """Nothing came, whatever the reason."""
         if not self.is_gone:
             self.leave()
             self._answer(NOTHING)
@@ -273,7 +273,10 @@ class Waiting:
         return subscription
 
     def serve(self, now_ms: int) -> None:
-        """Give out what there is; if that is much, not all in one turn: `has_work` is called for the next."""
+        """Give out what there is; if that is much, not all in one turn: `has_work` is called for the next.
+
+        An exception ends the turn of all, and goes on; the next turn has the others.
+        """
         if self._is_serving:
             return
         self._is_serving = True
@@ -282,13 +285,17 @@ class Waiting:
             while self._woken and helpings:
                 line = next(iter(self._woken))
                 del self._woken[line]
-                helpings = line.serve(now_ms, helpings)
-                if not helpings and line.members:
-                    self._woken[line] = None
+                try:
+                    helpings = line.serve(now_ms, helpings)
+                except Exception:
+                    self._wake(line)
+                    raise
+                if not helpings:
+                    self._wake(line)
         finally:
             self._is_serving = False
-        if self._woken:
-            self._has_work()
+            if self._woken:
+                self._has_work()
 
     def next_deadline(self) -> int | None:
         """When the time of somebody is up; None: of nobody."""
@@ -319,10 +326,7 @@ class Waiting:
 
     def _end(self, line: Line, error: QuickPulseError) -> None:
         for party in list(line.members):
-            if isinstance(party, Subscription):
-                party.end(error)
-            elif isinstance(party, WaitingPull):
-                party.end()
+            party.end(error)
 
     def _line(self, queue: str) -> Line:
         line = self._lines.get(queue)

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.backends.memory_broker import MemoryBroker
-from quickpulse.errors import Draining, InvalidArgument, NotFound
+from quickpulse.errors import Draining, InvalidArgument, NotFound, QueueUnavailable
 from quickpulse.interfaces import IMessageQueue
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import (
@@ -111,6 +111,22 @@ class TurnTests(SynchronousTestCase):
         self.broker.close()
         self.clock.run()
         self.assertNoResult(self.waiting)
+
+    def test_one_that_fails(self) -> None:
+        """It is told to Twisted's log and not to the loop's; who comes after it is served in another turn."""
+        told: list[Any] = []
+        self.clock._asyncioEventloop.set_exception_handler(lambda _, context: told.append(context))
+        ended: list[Any] = []
+        self.broker.subscribe(Subscribe("p", 9), lambda _: 1 / 0, ended.append)
+        second = self.broker.pull(Pull(("p",), wait_ms=1000))
+        self.broker.publish(Publish("p", Batch([b"b"])))
+        self.clock.run()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([type(error) for error in ended], [QueueUnavailable])
+        self.broker.publish(Publish("p", Batch([b"c"])))
+        self.clock.run()
+        self.assertEqual(list(self.successResultOf(second).batch.payloads), [b"c"])
+        self.assertEqual(told, [])
 
 
 class PullTests(BrokerTestCase):

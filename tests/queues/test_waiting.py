@@ -377,6 +377,45 @@ class SubscriptionTests(WaitingTestCase):
         self.assertEqual([payloads for _, payloads in self.got], [[b"first"], *[[b"again"]] * 4])
 
 
+class FailureTests(WaitingTestCase):
+    """The turn of one fails."""
+
+    def serve(self) -> None:
+        """As whoever holds the clock: the exception is the test's own."""
+        self.assertRaises(ZeroDivisionError, self.waiting.serve, 0)
+
+    def test_a_subscription(self) -> None:
+        """It ends; the others behind it have their turn next, of the same queue and of others."""
+        self.waiting.subscribe(
+            Subscribe("q", 9), lambda _: 1 / 0, lambda error: self.ended.append(("s", error)), self.gave_back.append
+        )
+        self.subscribe("t", "q", 1)
+        self.pull("p", "q")
+        self.pull("o", "other")
+        self.waiting.serve(0)
+        self.shelf.put("q", b"1")
+        self.shelf.put("other", b"2")
+        self.calls = 0
+        self.serve()
+        self.assertEqual([(who, error.code) for who, error in self.ended], [("s", "QUEUE_UNAVAILABLE")])
+        self.assertEqual(self.calls, 1)
+        self.shelf.put("q", b"3", b"4")
+        self.waiting.serve(0)
+        self.assertEqual(sorted(self.got), [("o", [b"2"]), ("p", [b"4"]), ("t", [b"3"])])
+
+    def test_a_pull(self) -> None:
+        """It gets nothing, before its time is up; the next one is served."""
+        self.pull("a", "q")
+        self.pull("b", "q")
+        self.shelf.put("q", b"1")
+        pull, self.shelf.pull = self.shelf.pull, lambda *_: 1 / 0
+        self.serve()
+        self.shelf.pull = pull
+        self.waiting.serve(0)
+        self.assertEqual(self.got, [("a", []), ("b", [b"1"])])
+        self.assert_nothing_is_left()
+
+
 class EndTests(WaitingTestCase):
     """A queue goes, or the server does."""
 
