@@ -10,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 README = ROOT / "README.md"
 
+PAGES = (README, ROOT / "CONTRIBUTING.md", ROOT / "perf" / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+"""Those that tell how something is used."""
+
 
 @dataclass(frozen=True)
 class Block:

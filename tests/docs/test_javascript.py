@@ -16,10 +16,10 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from quickpulse.client import Options, connect
 from quickpulse.testing import Server
 from tests.browser import CHROMIUM, Browser
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import PAGES, ROOT, blocks
 from tests.docs.running import with_ports
 from tests.docs.test_languages import NODE_MODULES
-from tests.docs.test_snippets import PAGES, ports_of
+from tests.docs.test_snippets import ports_of
 
 KINDS = ("browser", "browser, tokens", "node")
 

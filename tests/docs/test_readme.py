@@ -13,7 +13,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 from quickpulse.banner import BANNER, TAGLINE
 from quickpulse.metrics.traffic import REFUSALS, TRANSPORTS
 from quickpulse.settings import OPTIONS
-from tests.docs.pages import README, ROOT, blocks, plain, prose, table
+from tests.docs.pages import PAGES, README, ROOT, blocks, plain, prose, table
 from tests.docs.running import running_server
 
 COMMANDS = """\
@@ -96,7 +96,7 @@ class CommandTests(TestCase):
         """Each flag that a twistd command of a page uses is one of the server's."""
         known = {"--mode", "--pidfile", "--logfile", "--version", "--help", "--reactor"}
         known |= {f"--{option.name}" for option in OPTIONS}
-        for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
+        for page in PAGES:
             for block in blocks(page):
                 for line in block.text.splitlines():
                     if line.startswith(("twistd ", "PYTHONPATH=. twistd ")):

@@ -22,10 +22,8 @@ from twisted.trial.unittest import SkipTest, TestCase
 from quickpulse.interfaces import IMessageQueue
 from quickpulse.settings import MODES
 from quickpulse.testing import Server
-from tests.docs.pages import README, ROOT, Block, blocks, shell_blocks
+from tests.docs.pages import PAGES, ROOT, Block, blocks, shell_blocks
 from tests.docs.running import expected_output, run_python, run_shell, server_of
-
-PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 
 RUNNERS = {
     "pytest": ("-m", "pytest", "-q", "-p", "no:quickpulse", "-p", "quickpulse.testing.pytest_plugin", "test_page.py"),
