@@ -21,7 +21,6 @@ from quickpulse.requests import (
     Action,
     Batch,
     Delivery,
-    Overflow,
     Pause,
     Peek,
     Policy,
@@ -33,7 +32,7 @@ from quickpulse.requests import (
     SetPolicy,
     Settle,
 )
-from tests.queues.pair import HOLDERS, NAMES, Pair, small_bounds
+from tests.queues.pair import HOLDERS, NAMES, POLICIES, Pair, small_bounds
 
 STEPS = 150
 """Of one run, after which a new one begins; more would need more choices than hypothesis takes for one."""
@@ -58,18 +57,7 @@ PROPERTIES = st.builds(
     dedup_key=st.sampled_from(("", "", "", "k1", "k2", "k3")),
 )
 
-POLICY = st.builds(
-    Policy,
-    capacity=st.sampled_from((None, None, 5, 12)),
-    capacity_bytes=st.sampled_from((None, None, 120)),
-    overflow=st.sampled_from((None, Overflow.REJECT, Overflow.DROP_OLDEST)),
-    lease_ms=st.sampled_from((None, 70)),
-    max_deliveries=st.sampled_from((None, 0, 1, 2, 3)),
-    dead_letter_queue=st.sampled_from((None, None, "", "graves")),
-    retry_delays_ms=st.sampled_from((None, (), (25,))),
-    dedup_window_ms=st.sampled_from((None, 0, 90)),
-)
-
+POLICY = st.builds(Policy, **{field: st.sampled_from(values) for field, values in POLICIES.items()})
 
 PLAIN = st.lists(st.tuples(LENGTH, st.none()), max_size=8)
 

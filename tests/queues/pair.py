@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -23,6 +24,7 @@ from quickpulse.requests import (
     Delivery,
     GetQueue,
     ListQueues,
+    Overflow,
     Pause,
     Peek,
     Policy,
@@ -49,6 +51,18 @@ DEFAULTS = Policy(
     idle_expiry_ms=1500,
 )
 LIMITS = Limits(max_queues=5, total_bytes=9000, max_message_bytes=60, max_batch_bytes=HEAD_BYTES + 600)
+
+POLICIES: dict[str, tuple[Any, ...]] = {
+    "capacity": (None, None, 5, 12),
+    "capacity_bytes": (None, None, 120),
+    "overflow": (None, Overflow.REJECT, Overflow.DROP_OLDEST),
+    "lease_ms": (None, 70),
+    "max_deliveries": (None, 0, 1, 2, 3),
+    "dead_letter_queue": (None, None, "", "graves"),
+    "retry_delays_ms": (None, (), (25,)),
+    "dedup_window_ms": (None, 0, 90),
+}
+"""What the fields of a queue's policy are chosen from."""
 
 RECENT_RECEIPTS = 60
 """That are kept, to be asked about."""
@@ -136,11 +150,11 @@ class Pair:
 
     def publish(self, request: Publish) -> None:
         """A batch."""
-        name = request.queue
-        if not self._may_open([name], lambda: self.broker.publish(request, self.now)):
+        name, ask = request.queue, partial(self.broker.publish, request, self.now)
+        if not self._may_open([name], ask):
             return
         try:
-            reply = self.broker.publish(request, self.now)
+            reply = ask()
         except QueuePaused:
             self._same(self.model.queues[name].publish_paused if name in self.model.queues else None, True)
             self._raises(PermissionError, lambda: self.model.publish(request))
@@ -152,9 +166,10 @@ class Pair:
 
     def pull(self, request: Pull) -> None:
         """Leased or taken."""
-        if not self._may_open(list(request.queues), lambda: self.broker.pull(request, self.now), request):
+        ask = partial(self.broker.pull, request, self.now)
+        if not self._may_open(list(request.queues), ask, request):
             return
-        got = self.broker.pull(request, self.now)
+        got = ask()
         queue, messages = self.model.pull(request)
         self._same(got.queue, queue.name if queue else "")
         if queue is None:
@@ -176,11 +191,11 @@ class Pair:
 
     def settle(self, request: Settle) -> None:
         """Whatever the receipts are."""
-        if request.queue not in self.model.queues:
-            self._raises(NotFound, lambda: self.broker.settle(request, self.now))
+        ask = partial(self.broker.settle, request, self.now)
+        if not self._is_there(request.queue, ask):
             return
         try:
-            reply = self.broker.settle(request, self.now)
+            reply = ask()
         except NoDeadLetterQueue:
             self._raises(PermissionError, lambda: self.model.settle(request))
             return
@@ -194,10 +209,10 @@ class Pair:
 
     def peek(self, request: Peek) -> None:
         """Look."""
-        if request.queue not in self.model.queues:
-            self._raises(NotFound, lambda: self.broker.peek(request, self.now))
+        ask = partial(self.broker.peek, request, self.now)
+        if not self._is_there(request.queue, ask):
             return
-        got = self.broker.peek(request, self.now)
+        got = ask()
         queue = self.model.queues[request.queue]
         messages = self.model.choose(queue, request.max_messages or 1, request.max_bytes)
         if messages or got.batch.payloads:
@@ -207,50 +222,46 @@ class Pair:
 
     def set_policy(self, request: SetPolicy) -> None:
         """Another one."""
-        if self._may_open([request.queue], lambda: self.broker.set_policy(request, self.now)):
-            info = self.broker.set_policy(request, self.now)
+        ask = partial(self.broker.set_policy, request, self.now)
+        if self._may_open([request.queue], ask):
+            info = ask()
             self.model.set_policy(request.queue, request.policy)
             self._same(info.policy, self.model.queues[request.queue].policy)
 
     def pause(self, request: Pause | Resume) -> None:
         """Stop, or go on."""
         act: Any = self.broker.pause if isinstance(request, Pause) else self.broker.resume
-        queue = self.model.queues.get(request.queue)
-        if queue is None:
-            self._raises(NotFound, lambda: act(request, self.now))
+        ask = partial(act, request, self.now)
+        if not self._is_there(request.queue, ask):
             return
-        act(request, self.now)
+        ask()
+        queue = self.model.queues[request.queue]
         queue.paused = isinstance(request, Pause)
         queue.publish_paused = isinstance(request, Pause) and request.publishes
         queue.touched = self.now
 
     def purge(self, name: str) -> None:
         """All away but what is leased."""
-        if name not in self.model.queues:
-            self._raises(NotFound, lambda: self.broker.purge(Purge(name), self.now))
-            return
-        self._same(self.broker.purge(Purge(name), self.now).messages, self.model.purge(name))
+        ask = partial(self.broker.purge, Purge(name), self.now)
+        if self._is_there(name, ask):
+            self._same(ask().messages, self.model.purge(name))
 
     def delete(self, name: str) -> None:
         """All away."""
-        if name not in self.model.queues:
-            self._raises(NotFound, lambda: self.broker.delete_queue(DeleteQueue(name), self.now))
+        ask = partial(self.broker.delete_queue, DeleteQueue(name), self.now)
+        if not self._is_there(name, ask):
             return
         queue = self.model.queues[name]
-        self._same(self.broker.delete_queue(DeleteQueue(name), self.now).messages, len(queue.messages))
+        self._same(ask().messages, len(queue.messages))
         self.model.remove(queue)
         self.watchers.pop(name, None)
 
     def redrive(self, request: Redrive) -> None:
         """Dead letters go back."""
-        name, target = request.queue, request.target
-        if name not in self.model.queues:
-            self._raises(NotFound, lambda: self.broker.redrive(request, self.now))
+        name, target, ask = request.queue, request.target, partial(self.broker.redrive, request, self.now)
+        if not self._is_there(name, ask) or target == name or (target and not self._may_open([target], ask)):
             return
-        if target == name or (target and not self._may_open([target], lambda: self.broker.redrive(request, self.now))):
-            return
-        moved = self.broker.redrive(request, self.now).messages
-        self._same(moved, self.model.redrive(name, target, request.max_messages))
+        self._same(ask().messages, self.model.redrive(name, target, request.max_messages))
 
     def watch(self, name: str) -> None:
         """Begin or end."""
@@ -286,6 +297,12 @@ class Pair:
         self._same(self.plain.exchange_many(payloads), self.model.exchange(payloads))
 
     # ---- comparing ----
+
+    def _is_there(self, name: str, act: Callable[[], Any]) -> bool:
+        """Whether this queue is there; if not, `act` says so."""
+        if name not in self.model.queues:
+            self._raises(NotFound, act)
+        return name in self.model.queues
 
     def _may_open(self, names: list[str], act: Callable[[], Any], pull: Pull | None = None) -> bool:
         """Whether these queues are there or may be made; if not, `act` says so."""

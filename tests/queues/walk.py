@@ -15,7 +15,6 @@ from quickpulse.requests import (
     Action,
     Batch,
     Delivery,
-    Overflow,
     Pause,
     Peek,
     Policy,
@@ -27,7 +26,7 @@ from quickpulse.requests import (
     SetPolicy,
     Settle,
 )
-from tests.queues.pair import HOLDERS, NAMES, DifferenceError, Pair, small_bounds
+from tests.queues.pair import HOLDERS, NAMES, POLICIES, DifferenceError, Pair, small_bounds
 
 
 class Walk:
@@ -147,18 +146,10 @@ class Walk:
 
     def policy(self) -> None:
         """Another one."""
-        some, name = self.random, self.name()
-        policy = Policy(
-            capacity=some.choice((None, None, 5, 12)),
-            capacity_bytes=some.choice((None, None, 120)),
-            overflow=some.choice((None, Overflow.REJECT, Overflow.DROP_OLDEST)),
-            lease_ms=some.choice((None, 70)),
-            max_deliveries=some.choice((None, 0, 1, 2, 3)),
-            dead_letter_queue=some.choice((None, None, "", "graves")) if name != "graves" else None,
-            retry_delays_ms=some.choice((None, (), (25,))),
-            dedup_window_ms=some.choice((None, 0, 90)),
-        )
-        self.pair.set_policy(SetPolicy(name, policy))
+        name, chosen = self.name(), {field: self.random.choice(values) for field, values in POLICIES.items()}
+        if name == "graves":
+            chosen["dead_letter_queue"] = None
+        self.pair.set_policy(SetPolicy(name, Policy(**chosen)))
 
     def pause(self) -> None:
         """Stop."""
