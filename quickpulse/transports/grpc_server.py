@@ -18,6 +18,7 @@ from zope.interface import implementer
 from quickpulse.errors import ListenError, SettingsError
 from quickpulse.events import Event
 from quickpulse.interfaces import ITransportService
+from quickpulse.transports.grpc_callers import Callers
 from quickpulse.transports.grpc_calls import AllCalls, Draining, OpenStream, OpenStreams, StreamCalls, UnaryCalls
 from quickpulse.transports.grpc_contract import SERVICE
 from quickpulse.transports.grpc_v1_calls import V1Calls
@@ -85,11 +86,12 @@ class GrpcServer(Service):
         self._loop = loop_of(reactor)
         self._address = address
         self._streams = OpenStreams()
+        self._callers = Callers(self._loop.time)
         longest = settings.max_message_bytes + PROTOBUF_OVERHEAD_BYTES
         self._calls = self.calls(queue, traffic, settings.max_message_bytes, self._streams, longest)
         self._handlers = {SERVICE: self._calls.handlers()} if settings.v0 == "on" else {}
         if broker is not None:
-            calls = V1Calls(broker, traffic, settings.max_batch_bytes, self._streams, tokens)
+            calls = V1Calls(broker, traffic, settings.max_batch_bytes, self._streams, self._callers, tokens)
             self._handlers[V1_SERVICE] = calls.handlers()
             longest = max(longest, settings.max_batch_bytes + PROTOBUF_OVERHEAD_BYTES)
         self._longest_message_bytes = longest
@@ -118,7 +120,7 @@ class GrpcServer(Service):
         return self._listening.wait()
 
     def drain(self, seconds: float) -> Deferred[None]:
-        """Say GOAWAY, let running calls end, interrupt waiting streams with UNAVAILABLE."""
+        """Let who holds leases settle them, say GOAWAY, let running calls end, end waiting streams with UNAVAILABLE."""
         return self._run(self._drain(max(seconds - SEVERED_SECONDS, 0.0)))
 
     def stopService(self) -> Deferred[None]:
@@ -172,15 +174,18 @@ class GrpcServer(Service):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def _drain(self, seconds: float) -> None:
+        end = self._loop.time() + seconds
+        quiet = min(QUIET_AT_MOST_SECONDS, seconds)
         for name in ("", *self._handlers):
             await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         server = self._server
         await asyncio.sleep(0)  # who watches is told before its call ends
         self._streams.drain()
-        quiet = min(QUIET_AT_MOST_SECONDS, seconds)
+        last_chance = self._loop.call_at(end - quiet - LAST_SECONDS, self._streams.drain_all)
+        while self._callers.hold_leases and not self._streams.is_last_chance_over:
+            await asyncio.sleep(QUIET_SECONDS)
         await self._until_quiet(quiet)
-        last_chance = self._loop.call_later(max(seconds - quiet - LAST_SECONDS, 0.0), self._streams.drain_all)
-        await server.stop(max(seconds - quiet, 0.0))
+        await server.stop(max(end - self._loop.time(), 0.0))
         last_chance.cancel()
 
     async def _until_quiet(self, seconds: float) -> None:

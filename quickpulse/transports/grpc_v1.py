@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from quickpulse.errors import Unauthenticated
-from quickpulse.requests import ListQueues, Peek, Pull
 from quickpulse.transports.grpc_methods import StreamCall, StreamMethod, Table, UnaryContext, UnaryMethod
-from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, request_fault, rpc_error, serve
+from quickpulse.transports.v1_calls import AUTHORIZATION, LONG_REPLIES, Connect, request_fault, rpc_error, serve
 from quickpulse.wire.grpc.framing import framed, whole_messages
 from quickpulse.wire.grpc.requests import Call
 from quickpulse.wire.grpc.status import RpcError, only_trailers
@@ -20,10 +19,6 @@ from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
 if TYPE_CHECKING:
     from quickpulse.transports.tokens import Tokens
-
-
-LONG_REPLIES = (Pull, Peek, ListQueues)
-"""Requests whose replies may be as long as a frame; those of all others are short."""
 
 
 def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) -> Table:

@@ -14,11 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from quickpulse.errors import QuickPulseError, Unauthenticated
+from quickpulse.transports.grpc_callers import Callers
 from quickpulse.transports.grpc_calls import Draining, OpenStream, OpenStreams, at_leisure
 from quickpulse.transports.grpc_contract import DRAINING, NAME
 from quickpulse.transports.held_leases import HeldLeases
-from quickpulse.transports.v1_calls import AUTHORIZATION, Connect, rpc_error, serve
-from quickpulse.transports.v1_session import taken_in
+from quickpulse.transports.v1_calls import AUTHORIZATION, LONG_REPLIES, Connect, rpc_error, serve
 from quickpulse.wire.grpc.status import MAX_MESSAGE_CHARS, RpcError, Status
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
@@ -46,6 +46,7 @@ class V1Calls:
     :param traffic: the ITraffic.
     :param max_batch_bytes: of a request, or of a frame of Connect.
     :param streams: where long calls are known.
+    :param callers: where those who make unary calls are.
     :param tokens: of which a call wants one; None: it does not.
     """
 
@@ -55,6 +56,7 @@ class V1Calls:
         traffic: ITraffic,
         max_batch_bytes: int,
         streams: OpenStreams,
+        callers: Callers,
         tokens: Tokens | None = None,
     ) -> None:
         self._broker = broker
@@ -62,6 +64,7 @@ class V1Calls:
         self._counts = traffic.of(NAME)
         self._max_batch_bytes = max_batch_bytes
         self._streams = streams
+        self._callers = callers
         self._tokens = tokens
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
@@ -72,18 +75,21 @@ class V1Calls:
 
     def _unary(self, row: Row) -> Callable[[bytes, Any], Any]:
         ask = getattr(self._broker, row.name)
-
-        def lost(reply: bytes) -> None:
-            assert row.reply is not None
-            self._traffic.undelivered(taken_in(row.reply.form.parse(reply)))
+        is_long = row.kind in LONG_REPLIES
 
         async def handle(message: bytes, context: Any) -> bytes:
             self._counts.received_bytes += len(message)
+            call = self._callers.call(context)
+            if is_long:
+                await call.has_room()
             try:
                 self._admit(context)
-                reply = serve(row, ask, message, self._max_batch_bytes)
+                reply = serve(row, ask, message, self._max_batch_bytes, call)
                 if isinstance(reply, Deferred):
-                    reply = await _waited(reply, lost)
+                    reply.addCallback(call.replied)
+                    reply = await _waited(reply, lambda _: self._traffic.undelivered(call.handed_out))
+                else:
+                    call.replied(reply)
             except RpcError as error:
                 await self._fail(error, context)
                 raise

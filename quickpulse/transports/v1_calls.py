@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from quickpulse.errors import MalformedRequest, QuickPulseError, RequestTooLarge
-from quickpulse.requests import Pull, Reader
+from quickpulse.requests import ListQueues, Peek, Pull, Reader
 from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.transports.v1_frames import FrameSession
 from quickpulse.transports.v1_session import as_error, taken_in
@@ -23,6 +23,9 @@ AUTHORIZATION = b"authorization"
 
 REASON, RETRY_AFTER = b"quickpulse-reason", b"quickpulse-retry-after-ms"
 """Trailers of an error: its stable word, and after how many milliseconds a retry may help (absent: it does not)."""
+
+LONG_REPLIES = (Pull, Peek, ListQueues)
+"""Requests whose replies may be as long as a frame; those of all others are short."""
 
 
 def rpc_error(error: QuickPulseError) -> RpcError:

@@ -137,10 +137,8 @@ class WebSocketTests(SlowPeerTestCase):
         )
 
 
-class NativeTests(SlowPeerTestCase):
-    """The native gRPC server."""
-
-    grpc_server = "native"
+class GrpcBehaviour:
+    """Both ways of gRPC."""
 
     def test_a_thousand_pulls_of_connect(self) -> Any:
         """Nothing is leased for those whose reply would wait in memory."""
@@ -153,12 +151,13 @@ class NativeTests(SlowPeerTestCase):
         return self.story(self.play(server, server.port, unary_calls(), UNARY, marks_in_bodies))
 
 
-class GrpcioTests(SlowPeerTestCase):
-    """grpcio's server: what waits of a call of Connect is known; of unary calls it is not."""
+class NativeTests(GrpcBehaviour, SlowPeerTestCase):
+    """The native gRPC server."""
+
+    grpc_server = "native"
+
+
+class GrpcioTests(GrpcBehaviour, SlowPeerTestCase):
+    """grpcio's server."""
 
     grpc_server = "grpcio"
-
-    def test_a_thousand_pulls_of_connect(self) -> Any:
-        """Nothing is leased for those whose reply would wait in memory."""
-        server = self.serve("all", "--stall-seconds", "0")
-        return self.story(self.play(server, server.port, connect_frames(), len(FRAMES), marks_in_bodies))

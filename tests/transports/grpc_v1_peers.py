@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -67,3 +68,24 @@ class ConnectConversation:
     async def close(self) -> None:
         """The client is gone."""
         self.call.cancel()
+
+
+class UnaryContext:
+    """grpcio's, of a call that is over when the test says so."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._callbacks: list[Callable[[Any], None]] = []
+
+    def peer(self) -> str:
+        """Whose it is."""
+        return self._name
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call it at the end."""
+        self._callbacks.append(callback)
+
+    def end(self) -> None:
+        """The reply was sent, or will not be."""
+        for callback in self._callbacks:
+            callback(self)

@@ -226,6 +226,29 @@ class VanishingBehaviour:
 
         return self.talk(story)
 
+    def test_what_was_leased_for_calls_that_died(self) -> Deferred:
+        """It runs out, is counted, and comes back; nothing of a call is kept."""
+
+        async def story(peer: GrpcPeer, _: grpc.aio.Channel) -> None:
+            broker, other = self.service.broker, self.channel(self.service)
+            calls = [
+                asyncio.ensure_future(GrpcPeer(other).ask(Pull(("q",), wait_ms=FAR_MS, lease_ms=100))) for _ in "abc"
+            ]
+            await until(
+                lambda: broker.list_queues(ListQueues("q")).queues and broker.get_queue(GetQueue("q")).waiters == 3
+            )
+            await peer.ask(Publish("q", Batch((b"a", b"b", b"c"))))
+            await until(lambda: not broker.get_queue(GetQueue("q")).waiters)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            await other.close()
+            await until(lambda: broker.get_queue(GetQueue("q")).ready == 3)
+            self.assertEqual(broker.get_queue(GetQueue("q")).counts["expired"], 3)
+            self.assertEqual((await peer.ask(Pull(("q",), 3))).delivery_counts, [2, 2, 2])
+
+        return self.talk(story)
+
     def test_a_subscriber_that_does_not_read(self) -> Deferred:
         """Nothing more is pushed to it than a few frames; others are served; it gets the rest when it reads."""
 
@@ -384,16 +407,6 @@ class EndBehaviour:
 
         return self.talk(story, drain_seconds=4.0)
 
-
-class Behaviour(StatusBehaviour, HostileBehaviour, VanishingBehaviour, EndBehaviour):
-    """All of it."""
-
-
-class NativeTests(Behaviour, V1TestCase):
-    """The native server."""
-
-    grpc_server = "native"
-
     def test_settling_by_calls_during_the_drain(self) -> Deferred:
         """Unary calls, too: GOAWAY, after which a client begins none, comes when all is settled."""
 
@@ -408,6 +421,16 @@ class NativeTests(Behaviour, V1TestCase):
             await drained.asFuture(asyncio.get_running_loop())
 
         return self.talk(story, drain_seconds=20.0)
+
+
+class Behaviour(StatusBehaviour, HostileBehaviour, VanishingBehaviour, EndBehaviour):
+    """All of it."""
+
+
+class NativeTests(Behaviour, V1TestCase):
+    """The native server."""
+
+    grpc_server = "native"
 
 
 class GrpcioTests(Behaviour, V1TestCase):

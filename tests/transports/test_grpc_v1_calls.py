@@ -12,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from quickpulse.metrics.traffic import Traffic
 from quickpulse.requests import Batch, Deliveries, Delivery, GetQueue, Peek, Publish, Pull, Subscribe
+from quickpulse.transports.grpc_callers import Callers
 from quickpulse.transports.grpc_calls import OpenStreams
 from quickpulse.transports.grpc_v1_calls import HIGH_WATER_BYTES, ConnectCall, V1Calls
 from quickpulse.wire.grpc.status import Status
@@ -19,6 +20,7 @@ from quickpulse.wire.v1.frames import BINARY, read_reply, write_request
 from quickpulse.wire.v1.table import BY_NAME, ROWS
 from tests.broker_peers import make_broker
 from tests.serving import in_loop, until
+from tests.transports.grpc_v1_peers import UnaryContext
 
 MOST = 1_000_000
 
@@ -201,12 +203,12 @@ class CallerTests(TestCase):
         """Nothing was asked."""
         self.broker = SlowBroker()
         self.traffic = Traffic()
-        self.handlers = V1Calls(self.broker, self.traffic, MOST, OpenStreams()).handlers()
+        self.handlers = V1Calls(self.broker, self.traffic, MOST, OpenStreams(), Callers(lambda: 0.0)).handlers()
 
     def pull(self) -> asyncio.Task:
         """An RPC under way."""
         message = PULL.request.serialize(Pull(("q",), delivery=Delivery.TAKEN))
-        return asyncio.ensure_future(self.handlers["Pull"].unary_unary(message, None))
+        return asyncio.ensure_future(self.handlers["Pull"].unary_unary(message, UnaryContext("a")))
 
     def test_a_handler_for_each(self) -> None:
         """And Connect."""
