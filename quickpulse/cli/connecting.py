@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from quickpulse.client import Client, Options, connect
+from quickpulse.client import Client, ConnectionLost, Options, connect
+from quickpulse.client.errors import ConnectionRefused
 
 URL = "quickpulse://127.0.0.1:50051"
 
 TIMEOUT_SECONDS = 5.0
+
+REFUSED_SECONDS = 1.5
+"""Where nobody listens, and nothing was said of how long to wait."""
 
 TOKEN_VARIABLE = "QUICKPULSE_TOKEN"
 
@@ -29,11 +34,13 @@ class Server:
     :param url: `quickpulse://host:port`.
     :param token: bearer token; "" is none.
     :param timeout_seconds: for a connection, and for each reply.
+    :param refused_seconds: for a connection, while nobody listens there.
     """
 
     url: str
     token: str
     timeout_seconds: float
+    refused_seconds: float
 
     def connect(self) -> Client:
         """A client.
@@ -41,7 +48,13 @@ class Server:
         :raises ConnectionLost: nobody answers in time.
         """
         options = Options(timeout_seconds=self.timeout_seconds, token=self.token)
-        return connect(self.url, options=options, wait_seconds=self.timeout_seconds)
+        try:
+            return connect(self.url, options=options, wait_seconds=self.refused_seconds)
+        except ConnectionLost as lost:
+            left = self.timeout_seconds - self.refused_seconds
+            if left <= 0 or isinstance(lost, ConnectionRefused):
+                raise
+        return connect(self.url, options=options, wait_seconds=left)  # it is slow, or does not speak yet
 
 
 def read_token(path: str | None) -> str:
@@ -86,6 +99,8 @@ def with_server(function: F) -> F:
     )
     @functools.wraps(function)
     def with_it(url: str, token_file: str | None, timeout: float, **others: Any) -> Any:
-        return function(Server(url, read_token(token_file), timeout), **others)
+        is_said = click.get_current_context().get_parameter_source("timeout") is not ParameterSource.DEFAULT
+        server = Server(url, read_token(token_file), timeout, timeout if is_said else REFUSED_SECONDS)
+        return function(server, **others)
 
     return with_it  # type: ignore[return-value]

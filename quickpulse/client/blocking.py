@@ -91,6 +91,11 @@ class Client:
             finally:
                 self._running.stop()
 
+    def __repr__(self) -> str:
+        if self._is_closed or self._running.process == os.getpid():
+            return repr(self._running.client)
+        return f"<Client of {self.address.url}, not connected>"  # in this process
+
     def __enter__(self) -> Client:
         return self
 
@@ -156,6 +161,9 @@ class Queue:
         self.client = client
         self.name = name
         self._asking = QueueAsking(client.asking, name)
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name!r} of {self.client.address.url}>"
 
     def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> int | None:
         """Put a message in; returns when that is confirmed.

@@ -94,6 +94,9 @@ class Publisher:
         """
         self._running.wait(self._inner.close())
 
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
     def __enter__(self) -> Publisher:
         return self
 
@@ -117,6 +120,9 @@ class Subscription:
         self._batch: Batch | None = None
         self._at = 0
         self._inner = running.wait(make())
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
 
     def __enter__(self) -> Subscription:
         return self

@@ -83,6 +83,10 @@ class Client(Connection, Asking):
         finally:
             await self.disconnect()
 
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "connected" if self.session.is_ready else "not connected"
+        return f"<Client of {self.address.url}, {state}>"
+
     async def __aenter__(self) -> Client:
         return self
 
@@ -161,6 +165,9 @@ class Queue(QueueAsking):
     def __init__(self, client: Client, name: str) -> None:
         super().__init__(client, name)
         self.client = client
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name!r} of {self.client.address.url}>"
 
     def publisher(
         self, *, max_buffered_messages: int = MOST_BUFFERED, max_buffered_bytes: int = MOST_BUFFERED_BYTES

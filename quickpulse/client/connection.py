@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from typing import Any
 
 from quickpulse.client.dialing import fault_in_tls, fault_of, make_link, ssl_context
-from quickpulse.client.errors import ConnectionLost, TlsFailed
+from quickpulse.client.errors import ConnectionLost, ConnectionRefused, TlsFailed
 from quickpulse.client.options import Address, Backoff, Options
 from quickpulse.client.runtime import Runtime, Task, Timer, Transport
 from quickpulse.client.session import Session
@@ -16,6 +17,9 @@ from quickpulse.errors import PermissionDenied, QuickPulseError, Unauthenticated
 
 MOST_WRITTEN_AT_ONCE = 2
 """Requests on their way, acks among them, up to which one more is written without waiting for others."""
+
+LONG_WAIT_SECONDS = 4.0
+"""For a first connection; somebody wonders what is waited for."""
 
 _HOPELESS = (Unauthenticated, PermissionDenied, Unsupported, TlsFailed)
 """A new connection gets the same answer."""
@@ -46,6 +50,8 @@ class Connection:
         self._ready = runtime.future()  # None, or why there will be no connection
         self._connecting: Task | None = None
         self._is_ending = False
+        self._gives_up_at = 0.0  # if there is no connection by then
+        self._has_warned = False
         self._backoff = Backoff(options, random.random)
 
     async def require_ready(self, wait_seconds: float) -> None:
@@ -53,9 +59,13 @@ class Connection:
 
         :raises QuickPulseError: why it does not.
         """
+        self._gives_up_at = self.runtime.now() + wait_seconds
         self._connecting = self.runtime.start(self._stay_connected())
         if not await self.runtime.within(wait_seconds, self._until_ready()):
-            raise ConnectionLost(f"{self.address} does not answer: {self.session.fault or 'no reply'}")
+            fault = self.session.fault
+            if isinstance(fault, ConnectionRefused):
+                raise fault
+            raise ConnectionLost(f"{self.address} does not answer: {fault or 'no reply'}")
 
     async def disconnect(self) -> None:
         """Ask nothing any more, and end."""
@@ -100,7 +110,15 @@ class Connection:
                 return
             if self._is_ending:  # and not cancelled: asyncio's `wait_for` may swallow that
                 return
+            self._warn(reason)
             await self.runtime.sleep(self._backoff.next_seconds())
+
+    def _warn(self, reason: QuickPulseError) -> None:
+        """Once, while somebody waits for the first connection: what is wrong may be the address."""
+        left = self._gives_up_at - self.runtime.now()
+        if left >= LONG_WAIT_SECONDS and not self._has_warned and not self._ready.done():
+            self._has_warned = True
+            logging.getLogger("quickpulse.client").warning("%s; trying for another %.0f s", reason, left)
 
     def _give_up(self, reason: QuickPulseError) -> None:
         self.has_given_up = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from quickpulse.client.errors import ConnectionLost, TlsFailed
+from quickpulse.client.errors import ConnectionLost, ConnectionRefused, TlsFailed
 from quickpulse.client.options import Address, Options
 from quickpulse.errors import InvalidArgument, QuickPulseError
 
@@ -70,6 +70,8 @@ def fault_of(error: BaseException | None, address: Address, *, is_mute: bool = F
         return ConnectionLost(f"the server closed the connection and said nothing; does it want TLS ({tls}://)?")
     if error is None:
         return ConnectionLost("the connection ended: the server closed it")
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionRefused(f"no connection to {address}: connection refused")
     text = str(error)
     if not text:  # a server without TLS may wait for more of what it cannot read
         text = "timeout; does it speak TLS?" if address.is_tls else "timeout"

@@ -33,6 +33,12 @@ class ConnectionLost(ClientError):  # noqa: N818 - named as its siblings
     code = "CONNECTION_LOST"
 
 
+class ConnectionRefused(ConnectionLost):
+    """Nobody listens there."""
+
+    code = "CONNECTION_REFUSED"
+
+
 class TlsFailed(ClientError):  # noqa: N818 - named as its siblings
     """The server cannot prove who it is, or only one side speaks TLS; a new attempt ends alike."""
 

@@ -90,6 +90,11 @@ class Address:
         """Whether WebSocket carries the frames; else it is gRPC."""
         return SCHEMES[self.scheme].is_websocket
 
+    @property
+    def url(self) -> str:
+        """As `of` reads it."""
+        return f"{self.scheme}://{self}"
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"

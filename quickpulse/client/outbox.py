@@ -86,6 +86,11 @@ class Outbox:
         return self._messages < self._max_messages and self._bytes < self._max_bytes
 
     @property
+    def unconfirmed(self) -> int:
+        """How many messages are here."""
+        return self._messages
+
+    @property
     def is_empty(self) -> bool:
         """Whether everything is confirmed."""
         return not self._messages

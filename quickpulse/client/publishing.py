@@ -110,6 +110,10 @@ class Publisher:
         self._client.closed(self.close)
         await self.flush()
 
+    def __repr__(self) -> str:
+        state = f"{'closed' if self._is_closed else 'open'}, {self.outbox.unconfirmed} not confirmed"
+        return f"<Publisher to {self._name!r} of {self._client.address.url}, {state}>"
+
     async def __aenter__(self) -> Publisher:
         return self
 

@@ -20,6 +20,7 @@ class Subscription:
 
     def __init__(self, client: Client, request: Subscribe) -> None:
         self._client = client
+        self._queue = request.queue
         self._changed = Signal(client.runtime)
         self._subscribing = Subscribing(request, self._changed.fire)
         self._leased: Leased | None = None
@@ -38,6 +39,13 @@ class Subscription:
             self._is_open = True
             self._client.closing(self.close)
             self._client.session.subscribe(self._subscribing)
+
+    def __repr__(self) -> str:
+        if self._is_closed or self._subscribing.is_ended:
+            state = "closed" if self._is_closed else "ended"
+        else:
+            state = "open" if self._is_open else "not open yet"
+        return f"<Subscription to {self._queue!r} of {self._client.address.url}, {state}>"
 
     async def __aenter__(self) -> Subscription:
         self.open()

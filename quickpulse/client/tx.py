@@ -97,6 +97,9 @@ class Client:
         """
         return run(self.asking.close())
 
+    def __repr__(self) -> str:
+        return repr(self.asking)
+
     async def __aenter__(self) -> Client:
         return self
 
@@ -116,6 +119,9 @@ class Queue:
         self.client = client
         self.name = name
         self._asking = QueueAsking(client.asking, name)
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name!r} of {self.client.asking.address.url}>"
 
     def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Deferred[int | None]:
         """Put a message in; returns when that is confirmed.

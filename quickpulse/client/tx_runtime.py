@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
+from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.python.failure import Failure
 
 from quickpulse.client.messages import interrupted_by
@@ -92,6 +93,8 @@ class TwistedRuntime:
             await connectProtocol(endpoint, protocol)
         except ConnectingCancelledError:
             raise CancelledError from None
+        except Refused:
+            raise ConnectionRefusedError from None
         except (ConnectError, DNSLookupError) as error:
             raise OSError(str(error)) from None
         if not await self.within(seconds, protocol.until_opened()):

@@ -73,6 +73,9 @@ class Publisher:
         """
         return Deferred.fromCoroutine(self._inner.close())
 
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
     async def __aenter__(self) -> Publisher:
         return self
 
@@ -89,6 +92,9 @@ class Subscription:
     def __init__(self, inner: LoopSubscription) -> None:
         self._inner = inner
         self.open = inner.open
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
 
     async def __aenter__(self) -> Subscription:
         self._inner.open()

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
+from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.cli.connecting import read_token
+from quickpulse.cli import connecting
+from quickpulse.cli.app import commands
+from quickpulse.cli.connecting import REFUSED_SECONDS, TIMEOUT_SECONDS, read_token
+from quickpulse.client import ConnectionLost
+from quickpulse.client.errors import ConnectionRefused
 from tests.cli.commands import CommandTestCase
 from tests.client.proxy import free_port
 from tests.interop.server import RealServer
@@ -26,7 +32,26 @@ class ServerTests(CommandTestCase):
         url = f"quickpulse://127.0.0.1:{free_port()}"
         result = self.command("health", "--url", url, "--timeout", "0.2", status=5)
         self.assertEqual(len(result.stderr.splitlines()), 1)
-        self.assertIn("does not answer", result.stderr)
+        self.assertIn("connection refused", result.stderr)
+
+    def test_how_long(self) -> None:
+        """Where nobody listens it is told early, a slow server has more time; what the user says counts."""
+        waits: list[float] = []
+
+        def fail(kind: type[ConnectionLost], **_options: Any) -> None:
+            waits.append(_options["wait_seconds"])
+            raise kind("there is none")
+
+        for kind, arguments, expected in (
+            (ConnectionRefused, (), [REFUSED_SECONDS]),
+            (ConnectionLost, (), [REFUSED_SECONDS, TIMEOUT_SECONDS - REFUSED_SECONDS]),
+            (ConnectionRefused, ("--timeout", "60"), [60]),
+            (ConnectionLost, ("--timeout", "0.5"), [0.5]),
+        ):
+            waits.clear()
+            self.patch(connecting, "connect", lambda _url, kind=kind, **options: fail(kind, **options))
+            CliRunner(env={"QUICKPULSE_TIMEOUT": None}).invoke(commands, ["health", *arguments], prog_name="quickpulse")
+            self.assertEqual(waits, expected)
 
     def test_no_url(self) -> None:
         """Wrong usage."""

@@ -7,11 +7,15 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.client.aio import AsyncioRuntime
+from quickpulse.client import connection
+from quickpulse.client.aio import AsyncioRuntime, connect
 from quickpulse.client.clients import Client
-from quickpulse.client.errors import ConnectionLost
+from quickpulse.client.errors import ConnectionLost, ConnectionRefused
 from quickpulse.client.options import Address, Options
+from tests.client.proxy import free_port
 from tests.client.worlds import run
+
+QUICK = Options(first_backoff_seconds=0.02, max_backoff_seconds=0.02)
 
 
 class Deaf:
@@ -52,6 +56,32 @@ class Swallowing(AsyncioRuntime):
                 raise ConnectionRefusedError(111, "refused") from None
         self.transport = Deaf(wire)
         wire.connection_made(self.transport)
+
+
+class BeginningTests(SynchronousTestCase):
+    """A server that is not there yet, or never will be."""
+
+    def try_for_a_while(self) -> None:
+        """Nobody listens."""
+
+        async def main() -> None:
+            with self.assertRaises(ConnectionRefused):
+                await connect(f"quickpulse://127.0.0.1:{free_port()}", options=QUICK, wait_seconds=0.3)
+
+        run(main())
+
+    def test_warned(self) -> None:
+        """Who is to wait for long is told why, once; however many attempts there are."""
+        self.patch(connection, "LONG_WAIT_SECONDS", 0.0)
+        with self.assertLogs("quickpulse.client", "WARNING") as logs:
+            self.try_for_a_while()
+        (record,) = logs.records
+        self.assertIn("connection refused; trying for another", record.getMessage())
+
+    def test_not_warned(self) -> None:
+        """A wait that is short ends with the error soon enough."""
+        with self.assertNoLogs("quickpulse.client"):
+            self.try_for_a_while()
 
 
 class EndTests(SynchronousTestCase):

@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from quickpulse.client import ClientClosed, ConnectionLost, LeaseLost, Options, PartialPublish, Timeout
+from quickpulse.client import ClientClosed, LeaseLost, Options, PartialPublish, Timeout
+from quickpulse.client.errors import ConnectionRefused
 from quickpulse.errors import QueueFull
 from quickpulse.requests import Policy
 from tests.client.peers import AioPeer, BlockingPeer, ClientPeer, TxPeer
@@ -210,6 +211,24 @@ class Stories:
         self.assertEqual((await peer.call(queue.stats)).counts["acked"], 1)
 
     @story
+    async def test_repr(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """What it is, of which server, and how it is."""
+        url, name = f"quickpulse://{shared_server().target}", queue.name
+        other = await self.open(shared_server().target)
+        self.assertEqual(repr(other.client), f"<Client of {url}, connected>")
+        self.assertEqual(repr(queue), f"<Queue {name!r} of {url}>")
+        out = await peer.made(queue.publisher)
+        self.assertEqual(repr(out), f"<Publisher to {name!r} of {url}, open, 0 not confirmed>")
+        await peer.call(out.close)
+        self.assertIn("closed", repr(out))
+        messages = await peer.made(queue.subscribe)
+        self.assertEqual(repr(messages), f"<Subscription to {name!r} of {url}, open>")
+        await peer.call(messages.close)
+        self.assertIn("closed", repr(messages))
+        await other.close()
+        self.assertEqual(repr(other.client), f"<Client of {url}, closed>")
+
+    @story
     async def test_closed(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Nothing can be asked any more, and closing twice is no error."""
         await peer.close()
@@ -278,9 +297,10 @@ class Stories:
     @story
     async def test_no_server(self: Any, peer: ClientPeer, queue: Any) -> None:
         """It is an error in time, that says what is wrong."""
-        with self.assertRaises(ConnectionLost) as caught:
-            await self.open(f"127.0.0.1:{free_port()}", wait_seconds=0.2)
-        self.assertIn("no connection to 127.0.0.1", str(caught.exception))
+        port = free_port()
+        with self.assertRaises(ConnectionRefused) as caught:
+            await self.open(f"127.0.0.1:{port}", wait_seconds=0.2)
+        self.assertEqual(str(caught.exception), f"no connection to 127.0.0.1:{port}: connection refused")
 
     @story
     async def test_cut(self: Any, peer: ClientPeer, queue: Any) -> None:
