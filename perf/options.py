@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from perf.arguments import seconds, whole
 from perf.payloads import MIN_PAYLOAD_BYTES
 
 MODES = ("ws", "grpc", "grpc_stream")
@@ -122,29 +123,29 @@ def _parser(mode: str | None) -> argparse.ArgumentParser:
 
 
 def _add_load(parser: argparse.ArgumentParser) -> None:
-    load = parser.add_argument_group("load")
-    load.add_argument("--producers", type=_count(1, MAX_CONNECTIONS), default=4, metavar="N")
-    load.add_argument("--consumers", type=_count(0, MAX_CONNECTIONS), default=4, metavar="N")
+    load, duration = parser.add_argument_group("load"), seconds(MAX_SECONDS)
+    load.add_argument("--producers", type=whole(1, MAX_CONNECTIONS), default=4, metavar="N")
+    load.add_argument("--consumers", type=whole(0, MAX_CONNECTIONS), default=4, metavar="N")
     amount = load.add_mutually_exclusive_group()
-    amount.add_argument("--messages", type=_count(1, MAX_MESSAGES), metavar="N", help="publish N in all")
-    amount.add_argument("--seconds", type=_duration, metavar="S", help="publish for S seconds")
+    amount.add_argument("--messages", type=whole(1, MAX_MESSAGES), metavar="N", help="publish N in all")
+    amount.add_argument("--seconds", type=duration, metavar="S", help="publish for S seconds")
     load.add_argument(
         "--payload-bytes",
-        type=_count(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
+        type=whole(MIN_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES),
         default=64,
         metavar="N",
         help=f"size of each payload, {MIN_PAYLOAD_BYTES} or more (default 64)",
     )
     load.add_argument(
         "--in-flight",
-        type=_count(1, MAX_IN_FLIGHT),
+        type=whole(1, MAX_IN_FLIGHT),
         metavar="N",
         help=f"unanswered requests per connection (default {DEFAULT_IN_FLIGHT})",
     )
     load.add_argument("--in-turn", action="store_true", help="publish everything first, then consume")
-    load.add_argument("--timeout", type=_duration, default=10.0, metavar="S", help="silence allowed (default 10)")
-    load.add_argument("--idle", type=_duration, default=1.0, metavar="S", help="wait for missing messages (default 1)")
-    load.add_argument("--drain", type=_duration, default=300.0, metavar="S", help="consuming's end (default 300)")
+    load.add_argument("--timeout", type=duration, default=10.0, metavar="S", help="silence allowed (default 10)")
+    load.add_argument("--idle", type=duration, default=1.0, metavar="S", help="wait for missing messages (default 1)")
+    load.add_argument("--drain", type=duration, default=300.0, metavar="S", help="consuming's end (default 300)")
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
@@ -167,29 +168,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--json", action="store_true", help="the result as JSON on stdout, the rest on stderr")
     output.add_argument("--plot", metavar="FILE.png", help="draw throughput and latency over time")
     output.add_argument("--no-progress", action="store_true", help="no live bar")
-
-
-def _count(low: int, high: int):  # type: ignore[no-untyped-def] # what argparse calls a type
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{number} is not within {low} to {high}")
-        return number
-
-    return read
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not 0 < seconds <= MAX_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text} is not within 0 to {MAX_SECONDS:.0f} seconds")
-    return seconds
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from perf.arguments import seconds, whole
 from perf.brokers.measure import Load
 from perf.brokers.rows import BEANSTALKD, NATS, QUICKPULSE, REDIS, ROWS, Row
 
@@ -59,13 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Rows: {', '.join(ROWS)}. All of them, with three rounds, take about six minutes.",
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help="all by default", type=_row)
-    parser.add_argument("--rounds", type=_bounded(int, MOST_ROUNDS), default=3, metavar="N")
+    parser.add_argument("--rounds", type=whole(1, MOST_ROUNDS), default=3, metavar="N")
     parser.add_argument(
-        "--seconds", type=_bounded(float, MOST_SECONDS), default=1.5, metavar="S", help="that producers publish"
+        "--seconds", type=seconds(MOST_SECONDS), default=1.5, metavar="S", help="that producers publish"
     )
     parser.add_argument(
         "--messages",
-        type=_bounded(int, MOST_MESSAGES),
+        type=whole(1, MOST_MESSAGES),
         default=1_000_000,
         metavar="N",
         help="in a queue, for its memory",
@@ -93,14 +94,3 @@ def _servers(text: str) -> tuple[str, ...]:
         if name not in SERVERS:
             raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SERVERS)}")
     return names
-
-
-def _bounded(kind: type, most: float):  # type: ignore[no-untyped-def] # argparse calls it
-    def read(text: str) -> float:
-        value: float = kind(text)
-        if not 0 < value <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {most:,}")
-        return value
-
-    read.__name__ = kind.__name__
-    return read

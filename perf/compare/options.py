@@ -7,10 +7,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from perf.arguments import seconds, whole
 from perf.compare.servers import ECHO, OURS, STOCK, Other
 from perf.load.rows import MODES, Row, RowError, parse_row
 
-MOST_ROUNDS = 99
+MOST_ROUNDS, MOST_SECONDS = 99, 600.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("rows", nargs="+", type=_row, metavar="ROW")
-    parser.add_argument("--rounds", type=_rounds, default=3, metavar="N", help="starts of each server (default 3)")
+    parser.add_argument(
+        "--rounds", type=whole(1, MOST_ROUNDS), default=3, metavar="N", help="starts of each server (default 3)"
+    )
     parser.add_argument(
         "--servers",
         type=_servers,
@@ -96,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
         help="likewise one without gRPC, such as nghttpd: any answer with status 200 counts",
     )
     parser.add_argument("--pin", action="store_true", help="keep server and load to cores; one for both in rows Nx1")
-    parser.add_argument("--silence", type=_seconds, default=20.0, metavar="S", help="an answer is lost after this")
+    parser.add_argument(
+        "--silence", type=seconds(MOST_SECONDS), default=20.0, metavar="S", help="an answer is lost after this"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the whole result")
     parser.add_argument("--png", metavar="FILE", help="draw it")
     return parser
@@ -127,19 +132,3 @@ def _other(text: str) -> Other:
 def _plain(text: str) -> Other:
     other = _other(text)
     return Other(other.name, other.command, is_plain=True)
-
-
-def _rounds(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not within 1 to {MOST_ROUNDS}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not within 0 to 600 seconds")
-    return seconds

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from perf import hardware
+from perf.arguments import whole
 from perf.compare.report import machine
 from perf.micro import grpc, websocket
 from perf.micro.budget import budget, markdown
@@ -24,6 +25,9 @@ JSON_FORM = 1
 """Goes up when a field of the JSON changes its meaning or disappears."""
 
 MESSAGES, SAMPLES = 20_000, 7
+
+MOST = 10_000_000
+"""Of each; nobody waits for more."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,16 +58,12 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m perf.micro", description=__doc__, allow_abbrev=False)
     parser.add_argument("path", nargs="?", default="", help="only paths with this in their name, such as Produce")
-    parser.add_argument("--messages", type=_positive, default=MESSAGES, metavar="N", help="of a sample")
-    parser.add_argument("--samples", type=_positive, default=SAMPLES, metavar="N", help="the fastest of which counts")
+    parser.add_argument("--messages", type=whole(1, MOST), default=MESSAGES, metavar="N", help="of a sample")
+    parser.add_argument(
+        "--samples", type=whole(1, MOST), default=SAMPLES, metavar="N", help="the fastest of which counts"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

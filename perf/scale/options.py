@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from perf.arguments import whole
 from perf.load.rows import MODES, MOST_CONNECTIONS, MOST_MESSAGES, MOST_PAYLOAD_BYTES
 from perf.scale.curves import AXES, DEFAULT_POINTS, Curve
 
@@ -76,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     for axis, meaning in AXES.items():
         usual = ",".join(map(str, DEFAULT_POINTS[axis]))
         parser.add_argument(f"--{axis}", type=_points(axis), metavar="N,N...", help=f"{meaning} (usually {usual})")
-    parser.add_argument("--messages", type=_number(1, MOST_MESSAGES), default=DEFAULT_MESSAGES, metavar="N")
-    parser.add_argument("--rounds", type=_number(1, 99), default=1, metavar="N")
+    parser.add_argument("--messages", type=whole(1, MOST_MESSAGES), default=DEFAULT_MESSAGES, metavar="N")
+    parser.add_argument("--rounds", type=whole(1, 99), default=1, metavar="N")
     parser.add_argument("--ours", default="", metavar="OPTIONS", help='for our server: --ours "--ws-frames plain"')
     parser.add_argument("--pin", action="store_true", help="keep server and load to a core each")
     parser.add_argument("--json", metavar="FILE", help="write the whole result")
@@ -92,18 +93,9 @@ def _kind(text: str) -> str:
 
 
 def _points(axis: str):  # type: ignore[no-untyped-def] # what argparse calls a type
-    number = _number(LEAST[axis], MOST[axis])
+    number = whole(LEAST[axis], MOST[axis])
 
     def read(text: str) -> tuple[int, ...]:
         return tuple(sorted({number(part) for part in text.split(",")}))
-
-    return read
-
-
-def _number(low: int, high: int):  # type: ignore[no-untyped-def] # what argparse calls a type
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not within {low} to {high}")
-        return int(text)
 
     return read
