@@ -74,6 +74,14 @@ class CommandTestCase(SynchronousTestCase):
         self.addCleanup(end)
         return process
 
+    def read_a_line_and_go(self, process: subprocess.Popen[bytes]) -> bytes:
+        """As `head -1` does; the line."""
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        return line
+
     def ended(self, process: subprocess.Popen[bytes], status: int = 0) -> tuple[bytes, bytes]:
         """What it wrote, when it has ended as it should."""
         out, error = process.communicate(timeout=PROCESS_SECONDS)

@@ -76,10 +76,7 @@ class StatsTests(CommandTestCase):
         """That is no failure either, and nobody complains."""
         self.queue.publish(b"x")
         process = self.start("stats", self.name, "--watch", "--interval", "0.1", "--json")
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.close()
-        process.stdout = None
+        self.read_a_line_and_go(process)
         self.assertEqual(self.ended(process)[1], b"")
 
     def test_watching_on_a_terminal(self) -> None:

@@ -137,10 +137,7 @@ class EndTests(CommandTestCase):
         payload = b"x" * 1000
         self.queue.publish_many([payload] * 500)  # more than a pipe holds
         process = self.start("sub", self.name)
-        assert process.stdout is not None
-        self.assertEqual(process.stdout.readline(), payload + b"\n")
-        process.stdout.close()
-        process.stdout = None
+        self.assertEqual(self.read_a_line_and_go(process), payload + b"\n")
         _, said = self.ended(process)
         self.assertEqual(said, b"")
         info = self.queue.stats()
@@ -151,10 +148,7 @@ class EndTests(CommandTestCase):
         """It is found out without a message."""
         self.queue.publish(b"x")
         process = self.start("sub", self.name)
-        assert process.stdout is not None
-        self.assertEqual(process.stdout.readline(), b"x\n")
-        process.stdout.close()
-        process.stdout = None
+        self.assertEqual(self.read_a_line_and_go(process), b"x\n")
         self.ended(process)
         self.assert_put_back(1, 1)
 
@@ -163,10 +157,7 @@ class EndTests(CommandTestCase):
         payload = b"x" * 10_000
         self.queue.publish_many([payload] * 100)
         process = self.start("sub", self.name, "--take")
-        assert process.stdout is not None
-        self.assertEqual(process.stdout.readline(), payload + b"\n")
-        process.stdout.close()
-        process.stdout = None
+        self.assertEqual(self.read_a_line_and_go(process), payload + b"\n")
         _, said = self.ended(process)
         self.assertRegex(said, rb"^quickpulse: \d+ messages were taken and not printed\n$")
 

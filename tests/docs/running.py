@@ -89,13 +89,10 @@ def with_ports(text: str, ports: Mapping[str, str]) -> str:
     return text
 
 
-def run_shell(text: str, ports: dict[str, str]) -> str:
-    """What commands print on both streams, with these ports in place of the default ones; each must succeed."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment |= {f"QUICKPULSE_{name.upper()}_PORT": port for name, port in ports.items()}
-    text = with_ports(text, ports)
-    done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", text],
+def bash(text: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Commands in the project's root; both streams are its stdout."""
+    return subprocess.run(
+        ["bash", "-c", text],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -105,6 +102,14 @@ def run_shell(text: str, ports: dict[str, str]) -> str:
         timeout=SHELL_SECONDS,
         check=False,
     )
+
+
+def run_shell(text: str, ports: dict[str, str]) -> str:
+    """What commands print on both streams, with these ports in place of the default ones; each must succeed."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {f"QUICKPULSE_{name.upper()}_PORT": port for name, port in ports.items()}
+    text = with_ports(text, ports)
+    done = bash(f"set -eo pipefail\n{text}", environment)
     if done.returncode:
         raise AssertionError(f"status {done.returncode}:\n{text}\n{done.stdout}")
     return done.stdout

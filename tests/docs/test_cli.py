@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from quickpulse.cli.app import commands
 from quickpulse.cli.exits import Exit
 from tests.cli.commands import PATIENT, environment
 from tests.docs.pages import README, ROOT, blocks, plain, shell_blocks, table
+from tests.docs.running import bash
 from tests.interop.server import RealServer
 
 PAGE = ROOT / "docs" / "cli.md"
-
-BLOCK_SECONDS = 60.0
 
 SCRIPT = f"""#!/bin/sh
 exec {sys.executable} -m quickpulse.cli "$@"
@@ -44,18 +42,7 @@ class PageTests(SynchronousTestCase):
         script.chmod(0o755)
         settings = environment(QUICKPULSE_URL=url, **PATIENT)
         settings["PATH"] = f"{directory.resolve()}:{Path(sys.executable).parent}:{settings['PATH']}"
-        done = subprocess.run(
-            ["bash", "-c", text],
-            cwd=ROOT,
-            env=settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=BLOCK_SECONDS,
-            check=False,
-        )
-        return done.stdout
+        return bash(text, settings).stdout
 
     def test_commands(self) -> None:
         """Each does what stands below it; how long messages wait here is not looked at."""

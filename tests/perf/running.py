@@ -24,14 +24,14 @@ class Run:
     errors: str
 
 
-def run_perf(*arguments: str, module: str = "perf") -> Run:
-    """Runs `python -m perf` with these arguments."""
+def run_perf(*arguments: str, module: str = "perf", seconds: float = RUN_SECONDS) -> Run:
+    """Runs `python -m perf` with these arguments, so long at most."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=RUN_SECONDS,
+        timeout=seconds,
         stdin=subprocess.DEVNULL,
         check=False,
     )

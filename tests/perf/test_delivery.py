@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,7 @@ from perf.delivery.journal import ACKED, CONFIRMED, DELIVERED, SAID, Journal, re
 from perf.delivery.numbers import number_of, payload_of
 from perf.delivery.verdict import Account, problems, read
 from quickpulse.requests import Policy, QueueInfo
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.perf.running import run_perf
 
 SECONDS = 240
 
@@ -26,17 +22,9 @@ class DeliveryTests(SynchronousTestCase):
 
     def run_tool(self, *arguments: str) -> dict[str, Any]:
         """Its result."""
-        done = subprocess.run(
-            [sys.executable, "-m", "perf.delivery", "--json", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        run = run_perf("--json", *arguments, module="perf.delivery", seconds=SECONDS)
+        self.assertEqual(run.status, 0, run.output + run.errors)
+        return run.result
 
     def test_kills_and_cuts(self) -> None:
         """Every confirmed message is acked once or a dead letter, though consumers die and connections break."""
