@@ -287,6 +287,9 @@ class ITraffic(Interface):
     def refused(reason: str, count: int = 1) -> None:
         """`count` requests were refused for `reason`, one of a closed set of words."""
 
+    def failed(error: QuickPulseError) -> None:
+        """A request of v1 was answered with this error, whoever found it."""
+
     def undelivered(count: int) -> None:
         """`count` messages were taken for a connection that ended before they were on their way."""
 

@@ -134,7 +134,7 @@ class QuickPulseService(MultiService):
         if IQueueReadings.providedBy(self._store):
             sources.append(QueueCollector(self._store.read_queues))
         if self.broker is not None:
-            sources.append(RequestCollector(self.broker))
+            sources.append(RequestCollector(self.broker, self.traffic))
         site = HttpSite(
             reactor,
             self.traffic,

@@ -13,6 +13,7 @@ from quickpulse.backends.loading import make_store
 from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import QuickPulseError
 from quickpulse.interfaces import IBroker
+from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.transports.v1_session import Session
 from quickpulse.wire.v1.table import BY_KIND, ROWS
@@ -51,7 +52,9 @@ class SessionConversation:
 
     def __init__(self, broker: Any) -> None:
         self._frames: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
-        self._session = Session(broker, lambda request_id, reply: self._frames.put_nowait((request_id, reply)))
+        self._session = Session(
+            broker, lambda request_id, reply: self._frames.put_nowait((request_id, reply)), Traffic()
+        )
 
     async def send(self, request_id: int, request: Any) -> None:
         """At once."""

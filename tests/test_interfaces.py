@@ -23,7 +23,6 @@ from quickpulse.interfaces import (
     ITransportService,
     QueueStatistics,
 )
-from quickpulse.metrics.counted_broker import CountedBroker
 from quickpulse.metrics.instrumented import InstrumentedQueue
 from quickpulse.metrics.memory import DefaultMetrics
 from quickpulse.metrics.prometheus import PrometheusMetrics
@@ -40,7 +39,7 @@ PROVIDERS = {
     IBatchMetrics: (DefaultMetrics, PrometheusMetrics),
     IMetricsSource: (PrometheusMetrics,),
     ITraffic: (Traffic,),
-    IBroker: (MemoryBroker, CountedBroker),
+    IBroker: (MemoryBroker,),
     IQueueReadings: (MemoryBroker,),
     ISubscription: (Subscription,),
     ITransportService: (WsServer, GrpcUnaryServer, GrpcStreamServer, GrpcAllServer, HttpServer),

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from quickpulse.interfaces import QueueReading
 from quickpulse.metrics.counted_broker import CountedBroker
+from quickpulse.metrics.traffic import Traffic
 
 PREFIX = "quickpulse_queue_"
 
@@ -83,10 +84,12 @@ class RequestCollector(Collector):
     """The requests of v1, over whichever transport.
 
     :param broker: where they are counted.
+    :param traffic: where errors are, as not all requests get as far as the broker.
     """
 
-    def __init__(self, broker: CountedBroker) -> None:
+    def __init__(self, broker: CountedBroker, traffic: Traffic) -> None:
         self._broker = broker
+        self._traffic = traffic
 
     def collect(self) -> Iterator[Metric]:
         """By kind, and errors by reason."""
@@ -97,6 +100,6 @@ class RequestCollector(Collector):
         errors = CounterMetricFamily(
             "quickpulse_v1_errors", "Requests of v1 that were answered with an error, by reason.", labels=["reason"]
         )
-        for code, count in self._broker.errors_total.items():
+        for code, count in self._traffic.errors_total.items():
             errors.add_metric([code.lower()], count)
         yield errors

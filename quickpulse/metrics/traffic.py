@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from quickpulse.errors import (
+    BatchRejected,
+    Draining,
+    InvalidArgument,
+    MalformedRequest,
+    MessageTooLarge,
+    NoDeadLetterQueue,
+    NotFound,
+    PermissionDenied,
+    QueueFull,
+    QueuePaused,
+    QueueUnavailable,
+    QuickPulseError,
+    RequestTooLarge,
+    ServerFull,
+    TooManyQueues,
+    TooManyRequests,
+    Unsupported,
+)
 from quickpulse.interfaces import ITraffic
 
 TRANSPORTS = ("grpc", "http", "ws")
@@ -27,6 +46,30 @@ REFUSALS = (
 )
 """Why a request is refused; each is there from the start, with 0, so that a rate has something to start from."""
 
+ERRORS = tuple(
+    each.code
+    for each in (
+        BatchRejected,
+        Draining,
+        InvalidArgument,
+        MalformedRequest,
+        MessageTooLarge,
+        NoDeadLetterQueue,
+        NotFound,
+        PermissionDenied,
+        QueueFull,
+        QueuePaused,
+        QueueUnavailable,
+        RequestTooLarge,
+        ServerFull,
+        TooManyQueues,
+        TooManyRequests,
+        Unsupported,
+    )
+)
+"""What a request of v1 is answered with, likewise; `Unauthenticated` is a refusal. What only a broker of somebody
+else's answers is added when it comes."""
+
 
 class TransportCounts:
     """One transport's plain integers. Whoever counts adds to them directly: a call would cost more."""
@@ -48,11 +91,12 @@ class TransportCounts:
 
 @implementer(ITraffic)
 class Traffic:
-    """Connections, bytes, refusals and undelivered messages. Belongs to the reactor's thread."""
+    """Connections, bytes, refusals, errors and undelivered messages. Belongs to the reactor's thread."""
 
     def __init__(self) -> None:
         self.transports = {name: TransportCounts() for name in TRANSPORTS}
         self.refused_total = dict.fromkeys(REFUSALS, 0)
+        self.errors_total = dict.fromkeys(ERRORS, 0)
         self.undelivered_total = 0
 
     def of(self, transport: str) -> TransportCounts:
@@ -62,6 +106,10 @@ class Traffic:
     def refused(self, reason: str, count: int = 1) -> None:
         """Count refusals; `KeyError` for a reason that is not in the set."""
         self.refused_total[reason] += count
+
+    def failed(self, error: QuickPulseError) -> None:
+        """Count an error that a request of v1 is answered with, by its code."""
+        self.errors_total[error.code] = self.errors_total.get(error.code, 0) + 1
 
     def undelivered(self, count: int) -> None:
         """Count messages that were taken and did not get on their way."""

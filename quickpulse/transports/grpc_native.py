@@ -70,7 +70,7 @@ class GrpcFactory(OpenConnections, Factory):
             v0 = v0_table(settings.mode, queue, traffic, settings.max_message_bytes)
         v1: Table = {}
         if broker is not None:
-            v1 = v1_table(broker, settings.max_batch_bytes, tokens)
+            v1 = v1_table(broker, traffic, settings.max_batch_bytes, tokens)
         services = tuple(name for name, table in ((SERVICE, v0), (V1_SERVICE, v1)) if table)
         self.health = Health(services)
         self.table: Table = {

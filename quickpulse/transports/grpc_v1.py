@@ -18,29 +18,31 @@ from quickpulse.wire.grpc.status import RpcError, only_trailers
 from quickpulse.wire.v1.table import CONNECT_PATH, ROWS, Row
 
 if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
     from quickpulse.transports.tokens import Tokens
 
 
-def v1_table(broker: Any, max_batch_bytes: int, tokens: Tokens | None = None) -> Table:
+def v1_table(broker: Any, traffic: ITraffic, max_batch_bytes: int, tokens: Tokens | None = None) -> Table:
     """The service.
 
     :param broker: the IBroker.
+    :param traffic: the ITraffic.
     :param max_batch_bytes: of a request, or of a frame of Connect.
     :param tokens: what calls were admitted by; None: they need nothing.
     """
 
     def connect(call: StreamCall) -> Connect:
-        handler = Connect(_FrameCall(call), broker, max_batch_bytes)
+        handler = Connect(_FrameCall(call), broker, traffic, max_batch_bytes)
         if tokens is not None:
             tokens.hold(handler, tokens.check(_headers(call.call)))
         return handler
 
-    table: Table = {row.grpc_path.encode(): _unary(row, broker, max_batch_bytes) for row in ROWS if row.rpc}
+    table: Table = {row.grpc_path.encode(): _unary(row, broker, traffic, max_batch_bytes) for row in ROWS if row.rpc}
     table[CONNECT_PATH.encode()] = StreamMethod(
         connect,
         parse_bodies=whole_messages,
         max_bytes=max_batch_bytes,
-        word_fault=request_fault(max_batch_bytes),
+        word_fault=request_fault(max_batch_bytes, traffic),
     )
     return table
 
@@ -64,13 +66,13 @@ def _headers(call: Call) -> list[bytes]:
     return [value for name, value in call.metadata if name == AUTHORIZATION]
 
 
-def _unary(row: Row, broker: Any, max_batch_bytes: int) -> UnaryMethod:
+def _unary(row: Row, broker: Any, traffic: ITraffic, max_batch_bytes: int) -> UnaryMethod:
     ask = getattr(broker, row.name)
 
     def handle(message: bytes, context: UnaryContext) -> bytes | Deferred[bytes]:
-        return serve(row, ask, message, max_batch_bytes, context)
+        return serve(row, ask, message, max_batch_bytes, traffic, context)
 
-    word_fault = request_fault(max_batch_bytes)
+    word_fault = request_fault(max_batch_bytes, traffic)
     return UnaryMethod(handle, max_batch_bytes, hands_out=row.kind in LONG_REPLIES, word_fault=word_fault)
 
 

@@ -84,7 +84,7 @@ class V1Calls:
                 await call.has_room()
             try:
                 self._admit(context)
-                reply = serve(row, ask, message, self._max_batch_bytes, call)
+                reply = serve(row, ask, message, self._max_batch_bytes, self._traffic, call)
                 if isinstance(reply, Deferred):
                     reply.addCallback(call.replied)
                     reply = await _waited(reply, lambda _: self._traffic.undelivered(call.handed_out))
@@ -148,7 +148,7 @@ class ConnectCall:
         self._traffic = traffic
         self._counts = traffic.of(NAME)
         self.held = HeldLeases()
-        self._connect = Connect(self, broker, max_batch_bytes)
+        self._connect = Connect(self, broker, traffic, max_batch_bytes)
         self._frames: deque[tuple[bytes, int]] = deque()
         self._waiting_bytes = 0
         self._error: RpcError | None = None

@@ -222,7 +222,7 @@ class HttpSite(Site):
         root = _Root(pages, traffic)
         super().__init__(root, reactor=reactor, timeout=IDLE_SECONDS)
         if broker is not None and http_api != "off":
-            self.bodies = Bodies(Access(http_api, allow_origin, allow_host, tokens), max_batch_bytes)
+            self.bodies = Bodies(Access(http_api, allow_origin, allow_host, tokens), max_batch_bytes, traffic)
             self.requestFactory = BoundedRequest
             root.putChild(b"api", Api(broker, reactor, traffic, tokens))
 

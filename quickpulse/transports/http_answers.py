@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.web import http
 
@@ -10,6 +10,9 @@ from quickpulse.errors import QuickPulseError, Unauthenticated
 from quickpulse.transports.tokens import CHALLENGE
 from quickpulse.wire.v1.errors import retry_after_ms, row_of
 from quickpulse.wire.v1.http_form import write_error
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
 
 JSON_TYPE = "application/json"
 
@@ -38,6 +41,14 @@ def answer_error(request: Any, error: QuickPulseError, status: int | None = None
     if seconds:
         request.setHeader("Retry-After", b"%d" % seconds)
     answer_json(request, write_error(error), row_of(error).http if status is None else status)
+
+
+def count_error(traffic: ITraffic, error: QuickPulseError) -> None:
+    """Note an error that a request is answered with. Who has no token was refused; all others asked something of v1."""
+    if isinstance(error, Unauthenticated):
+        traffic.refused("unauthenticated")
+    else:
+        traffic.failed(error)
 
 
 def begin_events(request: Any) -> None:

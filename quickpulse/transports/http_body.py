@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
@@ -16,9 +16,13 @@ from twisted.web.server import Request
 
 from quickpulse.errors import QuickPulseError, RequestTooLarge, TooManyRequests, Unauthenticated
 from quickpulse.transports.http_access import Access
+from quickpulse.transports.http_answers import count_error
 from quickpulse.transports.tokens import CHALLENGE
 from quickpulse.wire.v1.errors import row_of
 from quickpulse.wire.v1.http_form import write_error
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
 
 API = b"/api/"
 
@@ -38,11 +42,13 @@ class Bodies:
 
     :param access: whose bodies are used at all.
     :param max_bytes: of one.
+    :param traffic: the ITraffic.
     :param held_bytes: of all that are there now.
     """
 
     access: Access
     max_bytes: int
+    traffic: ITraffic
     held_bytes: int = 0
 
 
@@ -132,6 +138,7 @@ class BoundedRequest(Request):
         if self._dropped_bytes > MOST_DROPPED_BYTES and not self._is_cut:
             assert self.fault is not None
             self._is_cut = True
+            count_error(self._bodies.traffic, self.fault)
             status, body = row_of(self.fault).http, write_error(self.fault)
             more = f"WWW-Authenticate: {CHALLENGE}\r\n".encode() if isinstance(self.fault, Unauthenticated) else b""
             head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n" % len(body)

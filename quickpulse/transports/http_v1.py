@@ -17,7 +17,14 @@ from zope.interface import implementer
 
 from quickpulse.errors import InvalidArgument, TooManyRequests, Unauthenticated, Unsupported
 from quickpulse.requests import Batch, Publish, PublishReply, Subscribe
-from quickpulse.transports.http_answers import JSON_TYPE, allow_page, answer_error, answer_json, answer_preflight
+from quickpulse.transports.http_answers import (
+    JSON_TYPE,
+    allow_page,
+    answer_error,
+    answer_json,
+    answer_preflight,
+    count_error,
+)
 from quickpulse.transports.http_events import EventStream
 from quickpulse.transports.http_fields import read_query, require_events, require_none, require_type, take_flag
 from quickpulse.transports.openapi import OPENAPI_PATH, RAW_PATH, RAW_TYPE, TEXTS, document
@@ -73,17 +80,10 @@ class Api(Resource):
                 raise request.fault
             else:
                 if self._tokens is not None:  # its body may have taken a while
-                    self._require_token(request, self._tokens)
+                    self._tokens.require(request.digest)
                 self._serve(request)
         except Exception:
             self._fail(request, Failure())
-
-    def _require_token(self, request: Any, tokens: Tokens) -> None:
-        try:
-            tokens.require(request.digest)
-        except Unauthenticated:
-            self._traffic.refused("unauthenticated")
-            raise
 
     def _serve_stranger(self, request: Any, fault: Unauthenticated) -> None:
         """Without a token: what a browser asks before it sends one, and the description, are for all."""
@@ -91,7 +91,6 @@ class Api(Resource):
             self._serve(request)
             return
         allow_page(request)  # so that it sees why
-        self._traffic.refused("unauthenticated")
         raise fault
 
     @cached_property
@@ -207,6 +206,7 @@ class Api(Resource):
 
     def _fail(self, request: Any, failure: Failure) -> None:
         error = as_error(failure)
+        count_error(self._traffic, error)
         answer_error(request, error, getattr(error, "status", None))
 
     def _require_room(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -17,6 +17,9 @@ from quickpulse.wire.grpc.status import RpcError, Status
 from quickpulse.wire.v1.errors import retry_after_ms, row_of
 from quickpulse.wire.v1.frames import BINARY
 from quickpulse.wire.v1.table import Row
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
 
 AUTHORIZATION = b"authorization"
 """In a call's metadata, as in HTTP: the token."""
@@ -36,13 +39,19 @@ def rpc_error(error: QuickPulseError) -> RpcError:
     return RpcError(row_of(error).status, str(error), fields)
 
 
-def request_fault(max_batch_bytes: int) -> Callable[[RpcError], RpcError]:
+def answered(error: QuickPulseError, traffic: ITraffic) -> RpcError:
+    """The same, counted."""
+    traffic.failed(error)
+    return rpc_error(error)
+
+
+def request_fault(max_batch_bytes: int, traffic: ITraffic) -> Callable[[RpcError], RpcError]:
     """What a call ends with whose message is too long, or none: an error of v1 in the place of gRPC's."""
 
     def word_fault(error: RpcError) -> RpcError:
         if error.status is Status.RESOURCE_EXHAUSTED:
-            return rpc_error(RequestTooLarge(f"request is over the limit of {max_batch_bytes} bytes"))
-        return rpc_error(MalformedRequest(error.message))
+            return answered(RequestTooLarge(f"request is over the limit of {max_batch_bytes} bytes"), traffic)
+        return answered(MalformedRequest(error.message), traffic)
 
     return word_fault
 
@@ -61,12 +70,18 @@ class Caller(Protocol):
 
 
 def serve(
-    row: Row, ask: Callable[[Any], Any], message: bytes, max_batch_bytes: int, caller: Caller | None = None
+    row: Row,
+    ask: Callable[[Any], Any],
+    message: bytes,
+    max_batch_bytes: int,
+    traffic: ITraffic,
+    caller: Caller | None = None,
 ) -> bytes | Deferred[bytes]:
     """One RPC: the reply to a request, now or later. Cancelling the Deferred tells the broker that nobody waits.
 
     :param ask: the broker's method of this row.
     :param max_batch_bytes: of a request. A server's own limit may be higher.
+    :param traffic: the ITraffic.
     :param caller: where that is known.
     :raises RpcError: what the call ends with; as the Deferred's failure too.
     """
@@ -90,15 +105,15 @@ def serve(
         if not isinstance(reply, Deferred):
             return serialize(reply)
     except Exception:
-        raise rpc_error(as_error(Failure())) from None
-    answer: Deferred[bytes] = reply.addCallback(serialize).addErrback(_failed)
+        raise answered(as_error(Failure()), traffic) from None
+    answer: Deferred[bytes] = reply.addCallback(serialize).addErrback(_failed, traffic)
     return answer
 
 
-def _failed(failure: Failure) -> Any:
+def _failed(failure: Failure, traffic: ITraffic) -> Any:
     if failure.check(CancelledError):  # its caller is gone
         return failure
-    raise rpc_error(as_error(failure))
+    raise answered(as_error(failure), traffic)
 
 
 class FrameCall(Protocol):
@@ -128,12 +143,13 @@ class Connect:
 
     :param call: the call.
     :param broker: the IBroker.
+    :param traffic: the ITraffic.
     :param max_batch_bytes: of a frame.
     """
 
-    def __init__(self, call: FrameCall, broker: Any, max_batch_bytes: int) -> None:
+    def __init__(self, call: FrameCall, broker: Any, traffic: ITraffic, max_batch_bytes: int) -> None:
         self._call = call
-        self._session = FrameSession(broker, BINARY, max_batch_bytes, call.send, self._push, call.held)
+        self._session = FrameSession(broker, BINARY, max_batch_bytes, call.send, self._push, traffic, call.held)
         self._has_ended = self._is_over = False
 
     def messages(self, messages: list[bytes]) -> None:

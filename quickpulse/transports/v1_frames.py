@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quickpulse.errors import QuickPulseError
 from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.transports.v1_session import Session, taken_in
 from quickpulse.wire.v1.errors import row_of
 from quickpulse.wire.v1.frames import Encoding, read_request, write_reply
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
 
 GATHERED_BYTES, FRAMES_AT_ONCE = 65_536, 250
 """Length of the replies, and number of frames, after which the rest of a read waits until others had their turn, and
@@ -25,6 +28,7 @@ class FrameSession(Session):
     :param send: `(frames, taken)`: write the replies to what was read just now; `taken` messages in them are in no
         queue any more, and are lost if they do not arrive.
     :param push: `(frame, taken)`: write what comes by itself.
+    :param traffic: the ITraffic.
     :param held: as in Session.
     """
 
@@ -35,9 +39,10 @@ class FrameSession(Session):
         max_bytes: int,
         send: Callable[[list[bytes], int], None],
         push: Callable[[bytes, int], None],
+        traffic: ITraffic,
         held: HeldLeases | None = None,
     ) -> None:
-        super().__init__(broker, self._answered, held)
+        super().__init__(broker, self._answered, traffic, held)
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._send_frames = send
@@ -65,6 +70,7 @@ class FrameSession(Session):
                 break
         self._send_gathered()
         if fault is not None:
+            self._traffic.failed(fault)
             raise fault
         return messages[served:]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -19,6 +19,9 @@ from quickpulse.requests import Credit, Deliveries, Pull, Subscribe, Subscribed,
 from quickpulse.transports.flow import HeldReader
 from quickpulse.transports.held_leases import HeldLeases
 from quickpulse.wire.v1.table import BY_KIND, REPLY_KINDS
+
+if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
 
 _log = Logger()
 
@@ -46,13 +49,17 @@ class Session:
 
     :param broker: the IBroker.
     :param send: `(request_id, reply or error)`: write a frame.
+    :param traffic: the ITraffic.
     :param held: what is known of the connection's leases; None: they are this session's.
     """
 
-    def __init__(self, broker: Any, send: Callable[[int, Any], None], held: HeldLeases | None = None) -> None:
+    def __init__(
+        self, broker: Any, send: Callable[[int, Any], None], traffic: ITraffic, held: HeldLeases | None = None
+    ) -> None:
         self.held = HeldLeases() if held is None else held
         self._broker = broker
         self._send = send
+        self._traffic = traffic
         self._open: dict[int, Deferred[Any]] = {}
         self._pulls: set[int] = set()  # those of the open ones that wait for messages
         self._subscriptions: dict[int, Any] = {}
@@ -68,12 +75,12 @@ class Session:
         elif kind is Unsubscribe:
             self._unsubscribe(request)
         elif isinstance(request, QuickPulseError):
-            self._send(request_id, request)
+            self._refuse(request_id, request)
         elif not request_id or request_id in self._open or request_id in self._subscriptions:
             what = "is that of one that is open" if request_id else "is 0"
-            self._send(request_id, InvalidArgument(f"request_id {what}"))
+            self._refuse(request_id, InvalidArgument(f"request_id {what}"))
         elif len(self._open) + len(self._subscriptions) >= MOST_OPEN:
-            self._send(request_id, TooManyRequests(f"{MOST_OPEN} requests of this connection are open"))
+            self._refuse(request_id, TooManyRequests(f"{MOST_OPEN} requests of this connection are open"))
         elif kind is Subscribe:
             self._subscribe(request_id, request)
         elif kind is Pull and request.wait_ms:
@@ -130,7 +137,7 @@ class Session:
         try:
             reply = getattr(self._broker, BY_KIND[type(request)].name)(request)
         except Exception:
-            self._send(request_id, as_error(Failure()))
+            self._refuse(request_id, as_error(Failure()))
             return
         # By type first: to Python, Deferred is an abstract class, and `isinstance` of such a one is slow.
         if type(reply) in REPLY_KINDS or not isinstance(reply, Deferred):
@@ -152,12 +159,16 @@ class Session:
         try:
             self._send(request_id, reply)
         except Exception:
-            self._send(request_id, as_error(Failure()))
+            self._refuse(request_id, as_error(Failure()))
 
     def _fail(self, failure: Failure, request_id: int) -> None:
         self._pulls.discard(request_id)
         if self._open.pop(request_id, None) is not None:
-            self._send(request_id, as_error(failure))
+            self._refuse(request_id, as_error(failure))
+
+    def _refuse(self, request_id: int, error: QuickPulseError) -> None:
+        self._traffic.failed(error)
+        self._send(request_id, error)
 
     def _broken(self, failure: Failure) -> None:
         _log.failure("a reply could not be sent", failure)
@@ -176,7 +187,7 @@ class Session:
         try:
             subscription = self._broker.subscribe(request, deliver, ended)
         except Exception:
-            self._send(request_id, as_error(Failure()))
+            self._refuse(request_id, as_error(Failure()))
             return
         self._subscriptions[request_id] = subscription
         if self._is_held:
@@ -193,6 +204,7 @@ class Session:
             del self._subscriptions[credit.subscription_id]
             subscription.end()
             self._ended.append(subscription)
+            self._traffic.failed(error)
             self._send(credit.subscription_id, SubscriptionEnded(error))
 
     def _unsubscribe(self, request: Unsubscribe) -> None:

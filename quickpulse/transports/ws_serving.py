@@ -94,7 +94,7 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
         """Serve requests as frames of v1."""
         factory = self.factory
         self.maxMessagePayloadSize = self.maxFramePayloadSize = factory.max_batch_bytes
-        self._v1 = WsSession(self, factory.broker, subprotocol, factory.max_batch_bytes)
+        self._v1 = WsSession(self, factory.broker, factory.traffic, subprotocol, factory.max_batch_bytes)
         self._serve = self._v1.serve  # type: ignore  # chosen once: v0 asks nothing more
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:

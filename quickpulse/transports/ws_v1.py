@@ -13,6 +13,7 @@ from quickpulse.wire.websocket.frames import server_frame
 from quickpulse.wire.websocket.subprotocols import Subprotocol
 
 if TYPE_CHECKING:
+    from quickpulse.interfaces import ITraffic
     from quickpulse.transports.ws_connection import WsProtocol
 
 
@@ -21,14 +22,22 @@ class WsSession:
 
     :param connection: where they come from.
     :param broker: the IBroker.
+    :param traffic: the ITraffic.
     :param subprotocol: that of the handshake.
     :param max_batch_bytes: of a frame.
     """
 
-    def __init__(self, connection: WsProtocol, broker: Any, subprotocol: Subprotocol, max_batch_bytes: int) -> None:
+    def __init__(
+        self,
+        connection: WsProtocol,
+        broker: Any,
+        traffic: ITraffic,
+        subprotocol: Subprotocol,
+        max_batch_bytes: int,
+    ) -> None:
         self._connection = connection
         self._encoding, self._first_byte = subprotocol.encoding, subprotocol.first_byte
-        self._session = session = FrameSession(broker, self._encoding, max_batch_bytes, self._send, self._push)
+        self._session = session = FrameSession(broker, self._encoding, max_batch_bytes, self._send, self._push, traffic)
         self._when_quiet: Callable[[], None] | None = None
         # The session's own, for the connection:
         self.hold, self.release, self.lost = session.hold, session.release, session.lost

@@ -53,8 +53,9 @@ def exposed_names() -> set[str]:
     broker = Broker()
     broker.pull(Pull(("jobs",)), 0)
     queues = QueueCollector(lambda: broker.read_queues({}, 0))
-    requests = RequestCollector(CountedBroker(broker))
-    registry = make_registry(PrometheusMetrics(), TrafficCollector(Traffic(), "0", "ws", 1), queues, requests)
+    traffic = Traffic()
+    requests = RequestCollector(CountedBroker(broker), traffic)
+    registry = make_registry(PrometheusMetrics(), TrafficCollector(traffic, "0", "ws", 1), queues, requests)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {sample.name for family in families for sample in family.samples}
 

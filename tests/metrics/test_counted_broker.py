@@ -1,19 +1,17 @@
-"""Requests and errors of a broker are counted, and nothing else about it changes."""
+"""Requests of a broker are counted, and nothing else about it changes."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from quickpulse.backends.memory_broker import MemoryBroker
-from quickpulse.errors import Draining, NotFound, QueueUnavailable
+from quickpulse.errors import Draining, NotFound
 from quickpulse.interfaces import IBroker
-from quickpulse.metrics.counted_broker import REASONS, REQUESTS, CountedBroker
+from quickpulse.metrics.counted_broker import REQUESTS, CountedBroker
 from quickpulse.metrics.queues import RequestCollector
+from quickpulse.metrics.traffic import ERRORS, Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import Batch, GetQueue, Publish, Pull, Subscribe
 from quickpulse.wire.v1.table import ROWS
@@ -32,10 +30,6 @@ class CountedTests(SynchronousTestCase):
         """What was counted."""
         return {name: count for name, count in self.broker.requests_total.items() if count}
 
-    def errors(self) -> dict[str, int]:
-        """Likewise."""
-        return {code: count for code, count in self.broker.errors_total.items() if count}
-
     def test_port(self) -> None:
         """It is a broker."""
         self.assertTrue(verifyObject(IBroker, self.broker))
@@ -51,15 +45,14 @@ class CountedTests(SynchronousTestCase):
         self.assertEqual(self.broker.publish(Publish("q", Batch([b"a", b"b"]))).sequences, ((1, 2),))
         self.broker.publish(Publish("q", Batch([b"c"])))
         self.broker.subscribe(Subscribe("q", 10), lambda _: None, lambda _: None)
-        self.assertEqual((self.requests(), self.errors()), ({"publish": 2, "subscribe": 1}, {}))
+        self.assertEqual(self.requests(), {"publish": 2, "subscribe": 1})
         self.assertEqual(self.broker.depth, 3)
 
-    def test_an_error(self) -> None:
-        """By its reason; it is raised as it was."""
+    def test_one_that_is_refused(self) -> None:
+        """It is counted too; the error is raised as it was."""
         self.assertRaises(NotFound, self.broker.get_queue, GetQueue("q"))
         self.broker.drain()
         self.assertRaises(Draining, self.broker.publish, Publish("q", Batch([b"a"])))
-        self.assertEqual(self.errors(), {"NOT_FOUND": 1, "DRAINING": 1})
         self.assertEqual(self.requests(), {"get_queue": 1, "publish": 1})
 
     def test_a_late_reply(self) -> None:
@@ -68,61 +61,11 @@ class CountedTests(SynchronousTestCase):
         self.broker.publish(Publish("q", Batch([b"a"])))
         self.clock.advance(0)
         self.assertEqual(list(self.successResultOf(waiting).batch.payloads), [b"a"])
-        self.assertEqual((self.requests(), self.errors()), ({"pull": 1, "publish": 1}, {}))
+        self.assertEqual(self.requests(), {"pull": 1, "publish": 1})
 
-    def test_one_that_gives_up(self) -> None:
-        """That is no error: nobody is answered."""
-        waiting = self.broker.pull(Pull(("q",), wait_ms=1000))
-        waiting.cancel()
-        self.failureResultOf(waiting, CancelledError)
-        self.assertEqual(self.errors(), {})
-        self.broker.publish(Publish("q", Batch([b"a"])))
-        self.assertEqual(self.broker.get_queue(GetQueue("q")).leased, 0)
-
-
-class Failing:
-    """A broker that fails."""
-
-    def __init__(self, result: Any) -> None:
-        self.result = result
-
-    def publish(self, _: Publish) -> Any:
-        """Fail at once, or give what was given."""
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-
-class FailureTests(SynchronousTestCase):
-    """CountedBroker around one that fails."""
-
-    request = Publish("q", Batch([b"a"]))
-
-    def test_a_late_error(self) -> None:
-        """By its reason, when it comes."""
-        result: Deferred[None] = Deferred()
-        broker = CountedBroker(Failing(result))
-        reply = broker.publish(self.request)
-        self.assertEqual(broker.errors_total["DRAINING"], 0)
-        result.errback(Draining())
-        self.failureResultOf(reply, Draining)
-        self.assertEqual(broker.errors_total["DRAINING"], 1)
-
-    def test_an_exception_of_its_own(self) -> None:
-        """Counted as what clients are told."""
-        broker = CountedBroker(Failing(ZeroDivisionError()))
-        self.assertRaises(ZeroDivisionError, broker.publish, self.request)
-        self.assertEqual(broker.errors_total[QueueUnavailable.code], 1)
-
-    def test_a_reason_of_its_own(self) -> None:
-        """It is added."""
-
-        class Strange(Draining):
-            code = "STRANGE"
-
-        broker = CountedBroker(Failing(Strange()))
-        self.assertRaises(Strange, broker.publish, self.request)
-        self.assertEqual(broker.errors_total["STRANGE"], 1)
+    def test_what_no_broker_has(self) -> None:
+        """It has not either."""
+        self.assertRaises(AttributeError, getattr, self.broker, "promote")
 
 
 class ExpositionTests(SynchronousTestCase):
@@ -130,17 +73,24 @@ class ExpositionTests(SynchronousTestCase):
 
     def test_from_the_start(self) -> None:
         """Every kind and every reason, with 0."""
-        page = Page(RequestCollector(CountedBroker(None)))
+        page = Page(RequestCollector(CountedBroker(None), Traffic()))
         self.assertEqual(page.named("quickpulse_"), {"v1_requests_total": "counter", "v1_errors_total": "counter"})
         self.assertEqual(page.labels_of("quickpulse_v1_requests_total"), set(REQUESTS))
-        self.assertEqual(page.labels_of("quickpulse_v1_errors_total"), {reason.lower() for reason in REASONS})
+        self.assertEqual(page.labels_of("quickpulse_v1_errors_total"), {reason.lower() for reason in ERRORS})
         ours = {value for key, value in page.samples.items() if key[0].startswith("quickpulse_v1_")}
         self.assertEqual(ours, {0})
 
     def test_values(self) -> None:
-        """What was counted."""
-        broker = CountedBroker(MemoryBroker(Clock(), Broker()))
+        """What was counted; a reason that only a broker of somebody else's has is added."""
+
+        class Strange(Draining):
+            code = "STRANGE"
+
+        broker, traffic = CountedBroker(MemoryBroker(Clock(), Broker())), Traffic()
         self.assertRaises(NotFound, broker.get_queue, GetQueue("q"))
-        page = Page(RequestCollector(broker))
+        traffic.failed(NotFound("q"))
+        traffic.failed(Strange())
+        page = Page(RequestCollector(broker, traffic))
         self.assertEqual(page.samples["quickpulse_v1_requests_total", "get_queue"], 1)
         self.assertEqual(page.samples["quickpulse_v1_errors_total", "not_found"], 1)
+        self.assertEqual(page.samples["quickpulse_v1_errors_total", "strange"], 1)

@@ -69,6 +69,7 @@ class BodyTests(HttpTestCase):
         answer = client.answer()
         self.assertEqual((answer.status, answer.reason), (413, "REQUEST_TOO_LARGE"))
         self.assertEqual(answer.headers["Connection"], "close")
+        self.assertEqual(self.traffic.errors_total["REQUEST_TOO_LARGE"], 1)
         client.send(b"0\r\n\r\n")
         self.assertEqual(client.read(), b"")
         client.vanish()

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import NotFound, QueuePaused, Unauthenticated
+from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import (
     Batch,
@@ -48,17 +49,27 @@ class ErrorTests(SynchronousTestCase):
 
     def test_faults_of_a_call(self) -> None:
         """What gRPC itself finds wrong with a request has v1's words too."""
-        word_fault = request_fault(100)
+        traffic = Traffic()
+        word_fault = request_fault(100, traffic)
         long = word_fault(RpcError(Status.RESOURCE_EXHAUSTED, "message of 5000 bytes"))
         self.assertEqual((long.status, long.fields[0][1]), (Status.INVALID_ARGUMENT, b"REQUEST_TOO_LARGE"))
         self.assertIn("100 bytes", long.message)
         none = word_fault(RpcError(Status.INTERNAL, "not one message"))
         self.assertEqual((none.status, none.fields[0][1]), (Status.INVALID_ARGUMENT, b"MALFORMED_REQUEST"))
         self.assertEqual(none.message, "not one message")
+        self.assertEqual((traffic.errors_total["REQUEST_TOO_LARGE"], traffic.errors_total["MALFORMED_REQUEST"]), (1, 1))
 
 
 class ServeTests(SynchronousTestCase):
     """One RPC."""
+
+    def setUp(self) -> None:
+        """Nothing is counted."""
+        self.traffic = Traffic()
+
+    def errors(self) -> dict[str, int]:
+        """What was counted."""
+        return {code: count for code, count in self.traffic.errors_total.items() if count}
 
     def serve(self, reply: Any, message: bytes | None = None) -> Any:
         """Pull, and let the broker answer so; an exception is raised."""
@@ -69,7 +80,8 @@ class ServeTests(SynchronousTestCase):
                 raise reply
             return reply
 
-        return serve(PULL, ask, PULL.request.serialize(Pull(("q",))) if message is None else message, MOST)
+        asked = PULL.request.serialize(Pull(("q",))) if message is None else message
+        return serve(PULL, ask, asked, MOST, self.traffic)
 
     def assert_refused(self, status: Status, code: bytes, *arguments: Any) -> None:
         """It raises an RpcError with this."""
@@ -99,6 +111,7 @@ class ServeTests(SynchronousTestCase):
         error = self.failureResultOf(result, RpcError).value
         self.assertEqual((error.status, "secret" in error.message), (Status.UNAVAILABLE, False))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+        self.assertEqual(self.errors(), {"NOT_FOUND": 1, "QUEUE_UNAVAILABLE": 2})
 
     def test_a_reply_that_cannot_be_written(self) -> None:
         """The broker is wrong, now or later: an error, and not the silence of a client that waits."""
@@ -113,13 +126,15 @@ class ServeTests(SynchronousTestCase):
         """Malformed, or too many of them: the broker is not asked."""
         self.assert_refused(Status.INVALID_ARGUMENT, b"MALFORMED_REQUEST", None, b"\xff\xff")
         self.assert_refused(Status.INVALID_ARGUMENT, b"REQUEST_TOO_LARGE", None, bytes(MOST + 1))
+        self.assertEqual(self.errors(), {"MALFORMED_REQUEST": 1, "REQUEST_TOO_LARGE": 1})
 
     def test_a_caller_that_is_gone(self) -> None:
-        """The broker hears of it; nothing is logged."""
+        """The broker hears of it; nothing is logged, and nothing counted: nobody is answered."""
         gone: list[Any] = []
         result = self.serve(Deferred(gone.append))
         result.cancel()
         self.failureResultOf(result, CancelledError)
+        self.assertEqual(self.errors(), {})
         self.assertEqual(len(gone), 1)
 
 
@@ -152,7 +167,7 @@ class ConnectTests(SynchronousTestCase):
         self.clock = Clock()
         self.broker = MemoryBroker(self.clock, Broker())
         self.call = FakeCall()
-        self.connect = Connect(self.call, self.broker, MOST)
+        self.connect = Connect(self.call, self.broker, Traffic(), MOST)
 
     def ask(self, *requests: Any) -> None:
         """In one read, with ids from 1."""

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import MalformedRequest
+from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import Batch, Delivery, GetQueue, Publish, PublishReply, Pull
 from quickpulse.transports import v1_frames
@@ -26,7 +27,7 @@ class FramesTests(SynchronousTestCase):
         self.addCleanup(self.broker.close)
         self.sent: list[tuple[list[int], int]] = []
         self.pushed: list[tuple[int, int]] = []
-        self.session = FrameSession(self.broker, BINARY, 1_000_000, self.send, self.push)
+        self.session = FrameSession(self.broker, BINARY, 1_000_000, self.send, self.push, Traffic())
 
     def send(self, frames: list[bytes], taken: int) -> None:
         """Together."""

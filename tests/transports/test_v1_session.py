@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from quickpulse.errors import (
     RequestTooLarge,
     TooManyRequests,
 )
+from quickpulse.metrics.traffic import Traffic
 from quickpulse.requests import (
     Batch,
     Credit,
@@ -115,7 +117,10 @@ class SessionTests(SynchronousTestCase):
         """Nothing was asked yet."""
         self.broker = FakeBroker()
         self.sent: list[tuple[int, Any]] = []
-        self.session = Session(self.broker, lambda request_id, reply: self.sent.append((request_id, reply)))
+        self.traffic = Traffic()
+        self.session = Session(
+            self.broker, lambda request_id, reply: self.sent.append((request_id, reply)), self.traffic
+        )
 
     def errors(self) -> list[tuple[int, str]]:
         """The codes of the errors that were sent."""
@@ -157,6 +162,8 @@ class SessionTests(SynchronousTestCase):
             ],
         )
         self.assertNotIn("secret", str(self.sent[-1][1]))
+        counted = {code: count for code, count in self.traffic.errors_total.items() if count}
+        self.assertEqual(counted, Counter(code for _, code in self.errors()))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
     def test_a_reply_that_fits_into_no_frame(self) -> None:
@@ -167,7 +174,7 @@ class SessionTests(SynchronousTestCase):
                 raise TypeError("no frame has a str")
             self.sent.append((request_id, reply))
 
-        session = Session(self.broker, send)
+        session = Session(self.broker, send, self.traffic)
         self.patch(self.broker, "get_queue", lambda request: "wrong")
         session.request(1, GetQueue("q"))
         session.request(2, Pull(("q",)))
