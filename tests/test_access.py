@@ -27,6 +27,7 @@ from quickpulse.wire.v1.frames import BINARY, read_reply, write_request
 from quickpulse.wire.v1.table import BY_KIND, CONNECT_PATH
 from quickpulse.wire.v1.table import SERVICE as V1_SERVICE
 from quickpulse.wire.websocket.subprotocols import SUBPROTOCOLS, V1_PATH
+from tests.interop.wire import upgrade
 from tests.serving import ServiceTestCase, error_of, in_loop, until
 from tests.transports.grpc_v1_peers import error_in
 
@@ -295,24 +296,11 @@ class EveryTransportTests(AccessTestCase):
             self.assertFalse(await self.is_answered(response))
             reader, writer = await asyncio.open_connection(*self.ws.split(":"))
             twice = ", ".join([f"quickpulse.token.{self.coded(ONE)}"] * 2)
-            writer.write(self.ws_handshake(f"Sec-WebSocket-Protocol: quickpulse.v1.json, {twice}"))
+            writer.write(upgrade(V1_PATH, f"Sec-WebSocket-Protocol: quickpulse.v1.json, {twice}"))
             self.assertIn(b"HTTP/1.1 400", await reader.read())
             writer.close()
 
         return self.play(story())
-
-    def ws_handshake(self, *headers: str) -> bytes:
-        """Byte by byte."""
-        lines = [
-            f"GET {V1_PATH} HTTP/1.1",
-            "Host: queue.example",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            "Sec-WebSocket-Version: 13",
-            *headers,
-        ]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def test_what_stays_open(self) -> Deferred:
         """Health, reflection, metrics, the status page, the API's description; v0, about which the log warns."""

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
 
 from twisted.python import log
 
@@ -26,6 +27,30 @@ SHORT_ENOUGH = 4096
 """A receive buffer of this size makes a slow reader slow at once."""
 
 REFUSED = 'quickpulse_requests_refused_total{{reason="{}"}}'
+
+
+class Outcome(NamedTuple):
+    """What must come of an attack.
+
+    :ivar text: for people.
+    :ivar ends: whether the server ends the connection.
+    :ivar holds: whether the answers are right.
+    """
+
+    text: str
+    ends: bool
+    holds: Callable[[Any], bool]
+
+
+async def is_over(sending: asyncio.Future[None], reading: Coroutine[Any, Any, bool], seconds: float) -> bool:
+    """What the reading says, or False where it takes longer; nothing is sent any more then."""
+    try:
+        return await asyncio.wait_for(reading, seconds)
+    except asyncio.TimeoutError:
+        return False
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
 
 
 async def storm(sock: socket.socket, sent: bytes, mark: bytes, seconds: float = 60.0) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.interop import http2_bytes as h2
 from tests.interop import wire
-from tests.interop.hostile import HostileTestCase, storm
+from tests.interop.hostile import HostileTestCase, is_over, storm
 from tests.interop.http2_bytes import Answers
 
 GOOD_SECONDS = 5.0
@@ -61,14 +61,7 @@ async def talk_until(
             received.extend(part)
         return False
 
-    sending = asyncio.ensure_future(send())
-    try:
-        has_ended = await asyncio.wait_for(read(), seconds)
-    except asyncio.TimeoutError:
-        has_ended = False
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+    has_ended = await is_over(asyncio.ensure_future(send()), read(), seconds)
     return Answers(bytes(received)), has_ended
 
 

@@ -15,11 +15,10 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
 
 from tests.interop import wire
 from tests.interop.good_client import OTHERS_LETTERS
-from tests.interop.hostile import HostileTestCase
+from tests.interop.hostile import HostileTestCase, Outcome, is_over
 from tests.interop.wire import BINARY, CLOSE, PONG, TEXT, frame, upgrade
 
 PUBLISH, CONSUME = "/ws/publish", "/ws/consume"
@@ -68,19 +67,6 @@ class Answers:
     def __repr__(self) -> str:
         shown = Counter((opcode, said[:60]) for opcode, said in self.frames)
         return f"status {self.status}, {dict(shown.most_common(9))}, {self.received[:200]!r}"
-
-
-class Outcome(NamedTuple):
-    """What must come of an attack.
-
-    :ivar text: for people.
-    :ivar ends: whether the server ends the connection.
-    :ivar holds: whether the answers are right.
-    """
-
-    text: str
-    ends: bool
-    holds: Callable[[Answers], bool]
 
 
 def refuses(*statuses: int, **fields: str) -> Outcome:
@@ -158,13 +144,7 @@ async def converse(
                     sock.shutdown(socket.SHUT_WR)  # for faults after which our Close is no frame to the server
         return True
 
-    try:
-        has_ended = await asyncio.wait_for(read(), seconds)
-    except asyncio.TimeoutError:
-        has_ended = False
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+    has_ended = await is_over(sending, read(), seconds)
     return Answers(bytes(received)), has_ended
 
 

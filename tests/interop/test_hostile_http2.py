@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.interop import http2_bytes as h2
 from tests.interop import wire
+from tests.interop.hostile import Outcome
 from tests.interop.hostile_http2 import MARK, SERVICE, HostileHttp2TestCase, talk_until
 from tests.interop.http2_bytes import (
     ACK,
@@ -55,19 +56,6 @@ OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL = 0, 4, 8, 12
 
 MOST = 2**31 - 1
 """The largest window."""
-
-
-class Outcome(NamedTuple):
-    """What must come of an attack.
-
-    :ivar text: for people.
-    :ivar ends: whether the server ends the connection.
-    :ivar holds: whether the answers are right.
-    """
-
-    text: str
-    ends: bool
-    holds: Callable[[Answers], bool]
 
 
 def goes_away(*codes: int) -> Outcome:

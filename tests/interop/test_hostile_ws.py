@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.interop import wire
+from tests.interop.hostile import Outcome
 from tests.interop.hostile_ws import (
     CONSUME,
     MARK,
     PUBLISH,
     HostileWsTestCase,
-    Outcome,
     closes,
     converse,
     has_answers,
