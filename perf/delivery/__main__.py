@@ -103,7 +103,11 @@ class Crew:
 
     def _consumer(self) -> subprocess.Popen[bytes]:
         hold_seconds = 2 * self.given.lease_seconds
-        return self._spawn("consumer", str(self.dice.randrange(1 << 30)), str(hold_seconds))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # inherited: it waits for the handler
+        try:
+            return self._spawn("consumer", str(self.dice.randrange(1 << 30)), str(hold_seconds))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _spawn(self, role: str, *rest: str) -> subprocess.Popen[bytes]:
         self._born += 1

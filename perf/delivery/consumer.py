@@ -105,8 +105,9 @@ class Consumer:
 
 
 def main(url: str, name: str, path: str, seed: int, hold_seconds: float) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM, which was blocked until it is handled here."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     journal = Journal(Path(path))
     # No lease is extended for long, so that what is held is lost.
     with connect(url, options=Options(max_lease_seconds=hold_seconds / 4), wait_seconds=30) as client:
