@@ -176,6 +176,15 @@ class PullTests(BrokerTestCase):
         self.clock.advance(0)
         self.assertEqual(list(self.successResultOf(waiting).delivery_counts), [2])
 
+    def test_a_moment_that_fails(self) -> None:
+        """What goes wrong is the reactor's to log; whose time is up later is still answered."""
+        soon, late = self.pull(wait_ms=1000), self.pull(wait_ms=2000)
+        patch = self.patch(self.broker._waiting, "tick", lambda _: 1 / 0)
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 1.001)
+        patch.restore()
+        self.clock.advance(1)
+        self.assertEqual((self.payloads(soon), self.payloads(late)), ([], []))
+
     def test_the_next_deadline_of_several(self) -> None:
         """A timer that is further ahead does not keep what is due before it."""
         self.publish(b"a")
