@@ -143,8 +143,8 @@ class ISubscription(Interface):
     def end() -> None:
         """Give nothing more, for ever; `ended(None)` is called."""
 
-    def lost() -> None:
-        """The subscriber is gone: give nothing more, and take back what it holds, if it asked for that.
+    def lost() -> int:
+        """The subscriber is gone: give nothing more, and take back what it holds, if it asked for that: how many.
 
         After `end` too: what was given before it may still be held.
         """

@@ -203,8 +203,8 @@ class MemoryBroker:
         """The domain knows only that somebody waits."""
         return replace(info, waiters=self._waiting.waiters(info.name))
 
-    def _give_back(self, subscription: Subscription) -> None:
-        self._do(self._broker.give_back, subscription)
+    def _give_back(self, subscription: Subscription) -> int:
+        return self._do(self._broker.give_back, subscription)
 
     def _now_ms(self) -> int:
         return int((self._epoch_seconds + self._seconds()) * 1000)

@@ -147,10 +147,11 @@ class Broker:
             self._wake()
         return reply
 
-    def give_back(self, holder: object, now_ms: int) -> None:
-        """A holder of leases is gone: what it holds goes back at once, and counts as delivered."""
-        self._leases.give_back(holder, self._advance(now_ms))
+    def give_back(self, holder: object, now_ms: int) -> int:
+        """A holder of leases is gone: what it holds goes back at once, and counts as delivered; how many that are."""
+        messages = self._leases.give_back(holder, self._advance(now_ms))
         self._wake()
+        return messages
 
     def peek(self, request: Peek, now_ms: int) -> Deliveries:
         """The next messages, as they are: how often each was delivered so far, when it was accepted, its sequence."""

@@ -66,16 +66,19 @@ class Leases:
                 first = stop
         unknown.add(first, last)
 
-    def give_back(self, holder: object, now_ms: int) -> None:
-        """A holder is gone: what it holds goes back at once, and counts as delivered."""
+    def give_back(self, holder: object, now_ms: int) -> int:
+        """A holder is gone: what it holds goes back at once, and counts as delivered; how many that are."""
+        messages = 0
         for block in self._held_by.pop(holder, ()):
             queue = block.queue
             if queue.open_lease is block:
                 queue.open_lease = None
             run = block.take_out(0, len(block.run.payloads), Unknown()) if block.left else None
             if run is not None:
+                messages += len(run.payloads)
                 queue.counts.released += len(run.payloads)
                 queue.fail(run, 0, now_ms)
+        return messages
 
     def forget(self, queue: NamedQueue) -> None:
         """A queue is gone, and all that was leased of it. It costs what that is."""

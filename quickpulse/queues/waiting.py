@@ -115,7 +115,8 @@ class Subscription(Party):
 
     :param deliver: called with each helping.
     :param ended: called once when there will be nothing more, with the reason; None: it was asked for.
-    :param give_back: called with this subscription when its subscriber is gone and does not keep what it holds.
+    :param give_back: called with this subscription when its subscriber is gone and does not keep what it holds: how
+        many messages that are.
     """
 
     __slots__ = ("_broker", "_bytes", "_deliver", "_ended", "_give_back", "_is_held", "_messages", "_request", "_wake")
@@ -126,7 +127,7 @@ class Subscription(Party):
         request: Subscribe,
         deliver: Callable[[Deliveries], None],
         ended: Callable[[QuickPulseError | None], None],
-        give_back: Callable[[Subscription], None],
+        give_back: Callable[[Subscription], int],
         wake: Callable[[Line], None],
     ) -> None:
         super().__init__()
@@ -195,13 +196,12 @@ class Subscription(Party):
             self.leave()
             self._ended(error)
 
-    def lost(self) -> None:
-        """Its subscriber is gone, whether the subscription had ended before or not."""
+    def lost(self) -> int:
+        """Its subscriber is gone, whether the subscription had ended before or not; how many messages went back."""
         if not self.is_gone:
             self.leave()
         give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back(self)
+        return 0 if give_back is None else give_back(self)
 
     def _stand(self) -> None:
         if self.wants:
@@ -259,7 +259,7 @@ class Waiting:
         request: Subscribe,
         deliver: Callable[[Deliveries], None],
         ended: Callable[[QuickPulseError | None], None],
-        give_back: Callable[[Subscription], None],
+        give_back: Callable[[Subscription], int],
     ) -> Subscription:
         """Push messages of a queue; the first may come with the next `serve`.
 

@@ -28,10 +28,14 @@ class HeldLeases:
             if reply.first_receipt:
                 self.count += len(reply.batch.payloads)
         elif isinstance(reply, SettleReply) and request.action is not Action.EXTEND:
-            self.count = max(self.count - reply.settled, 0)
-            if not self.count and self._act is not None:
-                act, self._act = self._act, None
-                act()
+            self.gone(reply.settled)
+
+    def gone(self, messages: int) -> None:
+        """So many are held no more."""
+        self.count = max(self.count - messages, 0)
+        if not self.count and self._act is not None:
+            act, self._act = self._act, None
+            act()
 
     def when_none(self, act: Callable[[], None] | None) -> None:
         """Call `act` when all is settled, at once if it is; None: call nothing."""

@@ -130,8 +130,7 @@ class Session:
         subscriptions = [*self._ended, *self._subscriptions.values()]
         self._ended.clear()
         self._subscriptions = {}
-        for subscription in subscriptions:
-            subscription.lost()
+        self.held.gone(sum(subscription.lost() for subscription in subscriptions))
 
     def _ask(self, request_id: int, request: Any) -> None:
         try:

@@ -350,6 +350,25 @@ class EndBehaviour:
 
         return self.talk(story)
 
+    def test_what_went_back_is_not_waited_for(self) -> Deferred:
+        """A connection that has got messages holds none of them when they have gone back; a drain ends at once."""
+
+        async def story(peer: GrpcPeer, channel: grpc.aio.Channel) -> None:
+            await peer.ask(Publish("q", Batch((b"a", b"b"))))
+            conversation = ConnectConversation(channel)
+            await conversation.send(1, Subscribe("q", 10, release_on_disconnect=True))
+            await conversation.receive()
+            first = (await conversation.receive())[1].first_receipt
+            await conversation.send(2, Settle("q", ((first, first),)))
+            await conversation.receive()
+            await conversation.call.done_writing()
+            while await conversation.call.read() is not grpc.aio.EOF:
+                pass
+            self.assertEqual((await peer.ask(GetQueue("q"))).ready, 1)
+            await self.service.lifecycle.drain().asFuture(asyncio.get_running_loop())
+
+        return self.talk(story, drain_seconds=600.0)
+
     def test_drain(self) -> Deferred:
         """Who waits is answered with nothing, subscriptions end with the reason, calls with UNAVAILABLE."""
 

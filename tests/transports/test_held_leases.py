@@ -34,6 +34,14 @@ class HeldTests(SynchronousTestCase):
         self.settle(100)
         self.assertEqual(self.held.count, 0)
 
+    def test_what_goes_back(self) -> None:
+        """By itself, settled by nobody: it is held no more either."""
+        self.held.when_none(lambda: self.told.append(1))
+        self.held.gone(2)
+        self.assertEqual((self.held.count, self.told), (1, []))
+        self.held.gone(1)
+        self.assertEqual(self.told, [1])
+
     def test_when_none(self) -> None:
         """Told once, with the last; at once where there is none; not where nobody wants to know any more."""
         self.held.when_none(lambda: self.told.append(1))

@@ -62,9 +62,10 @@ class FakeSubscription:
         """Noted."""
         self.calls.append("release")
 
-    def lost(self) -> None:
-        """Noted."""
+    def lost(self) -> int:
+        """Noted; nothing went back."""
         self.calls.append("lost")
+        return 0
 
     def end(self, error: QuickPulseError | None = None) -> None:
         """Noted, and told."""
