@@ -452,7 +452,7 @@ class Serving:
     def answered(self, call: UnaryCall, size_bytes: int, messages: int) -> None:
         """A handler has answered; so many messages in it are in no queue any more."""
         if messages:
-            self.handed.answered((call.stream.id,) * messages)
+            self.handed.answered_with_several(call.stream.id, messages)
             if call.stream.pending:
                 call.handed_out = messages
             else:

@@ -13,6 +13,24 @@ RECENT_BATCHES = 64
 stream after which the kernel is asked what has arrived."""
 
 
+class _Several:
+    """One call's id, several times over. A reply may have 100,000 messages, and is remembered for long.
+
+    :param stream_id: the call's.
+    :param messages: how often.
+    """
+
+    __slots__ = ("_messages", "_stream_id")
+
+    def __init__(self, stream_id: int, messages: int) -> None:
+        self._stream_id = stream_id
+        self._messages = messages
+
+    def count(self, stream_id: int) -> int:
+        """As of a list."""
+        return self._messages if stream_id == self._stream_id else 0
+
+
 class HandedOut(Deliveries):
     """The messages of one connection. Those of streaming calls are theirs until the call is over.
 
@@ -24,7 +42,7 @@ class HandedOut(Deliveries):
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
         self._calls: list[UnderWay] = []  # those with messages in the next write
-        self._recent: deque[Sequence[int]] = deque(maxlen=RECENT_BATCHES)
+        self._recent: deque[Sequence[int] | _Several] = deque(maxlen=RECENT_BATCHES)
 
     def add_to(self, call: UnderWay, messages: int) -> None:
         """Messages of a streaming call go out with the next write."""
@@ -32,8 +50,12 @@ class HandedOut(Deliveries):
         self._calls.append(call)
 
     def answered(self, stream_ids: Sequence[int]) -> None:
-        """Each of these unary calls was answered with one; a call with several is there as often."""
+        """Each of these unary calls was answered with one."""
         self._recent.append(stream_ids)
+
+    def answered_with_several(self, stream_id: int, messages: int) -> None:
+        """One was answered with so many."""
+        self._recent.append(_Several(stream_id, messages))
 
     def answered_with(self, stream_id: int) -> int:
         """How many a call was answered with, not long ago."""

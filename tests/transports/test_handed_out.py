@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -70,6 +71,13 @@ class HandedOutTests(SynchronousTestCase):
         self.assertEqual(it.answered_with(0), 0)
         self.assertEqual(it.answered_with(1), 1)
         self.assertEqual(it.answered_with(RECENT_BATCHES), 1)
+
+    def test_a_long_answer(self) -> None:
+        """What is remembered of it does not grow with it."""
+        it = HandedOut(None)
+        it.answered_with_several(1, 100_000)
+        self.assertEqual((it.answered_with(1), it.answered_with(3)), (100_000, 0))
+        self.assertLess(sum(map(sys.getsizeof, it._recent)), 1_000)
 
 
 class AccountTests(SynchronousTestCase):
