@@ -73,7 +73,7 @@ class Client:
     @property
     def lost_leases(self) -> int:
         """Messages whose acks came too late, without `confirm`."""
-        return self.running.client.lost_leases
+        return self._running.client.lost_leases  # also after the end: the last acks are sent then
 
     def close(self) -> None:
         """Flush publishers and acks, put back what nobody has seen, and end. Never longer than the options' timeout.

@@ -217,6 +217,8 @@ class Session:
         call.done = None
         if call in self._waiting:
             self._waiting.remove(call)
+        elif call in self._refused:
+            self._refused.remove(call)
         elif self.is_ready and isinstance(call.request, Pull) and self._open.get(call.id) is call:
             self._link.send(0, Unsubscribe(call.id))
             self._host.write_soon()
@@ -371,9 +373,11 @@ class Session:
             elif call.done is not None:
                 self._want_tick(call.deadline)
         self._waiting = deque(call for call in self._waiting if call.done is not None)
+        self._refused = [call for call in self._refused if call.done is not None]
 
     def _late(self, call: Call) -> Timeout:
-        why = f" ({self.fault})" if self.fault is not None else ""
+        fault = Draining() if call in self._refused else self.fault
+        why = f" ({fault})" if fault is not None else ""
         return Timeout(f"no reply to {type(call.request).__name__} in time{why}")
 
     def _listen_for_life(self, now: float) -> None:

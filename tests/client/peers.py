@@ -7,6 +7,8 @@ is, over the same client.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor
@@ -38,6 +40,9 @@ from quickpulse.requests import (
     SettleReply,
 )
 
+THREADS = ThreadPoolExecutor(64, "blocking-peer")
+"""The loop's own are few where the machine has few processors."""
+
 STILL = Options(max_lease_seconds=0)
 """Leases are not extended behind the scenes: in the stories they run out."""
 
@@ -53,6 +58,8 @@ def words_of(properties: Properties | None) -> dict[str, Any]:
 
 class ClientPeer:
     """A client of whatever kind."""
+
+    scheme = "quickpulse"
 
     def __init__(self) -> None:
         self.client: Any = None
@@ -180,7 +187,7 @@ class AioPeer(ClientPeer):
 
     async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect."""
-        self.client = await aio.connect(f"quickpulse://{port}", options=options, **how)
+        self.client = await aio.connect(f"{self.scheme}://{port}", options=options, **how)
         return self
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
@@ -209,7 +216,7 @@ class TxPeer(ClientPeer):
 
     async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect."""
-        self.client = await self.call(tx.connect, f"quickpulse://{port}", reactor=reactor, options=options, **how)
+        self.client = await self.call(tx.connect, f"{self.scheme}://{port}", reactor=reactor, options=options, **how)
         return self
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
@@ -239,12 +246,12 @@ class BlockingPeer(ClientPeer):
 
     async def open(self, port: str, options: Options = STILL, **how: Any) -> ClientPeer:
         """Connect."""
-        self.client = await self.call(blocking.connect, f"quickpulse://{port}", options=options, **how)
+        self.client = await self.call(blocking.connect, f"{self.scheme}://{port}", options=options, **how)
         return self
 
     async def call(self, verb: Any, *arguments: Any, **options: Any) -> Any:
         """In a thread of its own: one that waits holds up none."""
-        return await asyncio.to_thread(verb, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(THREADS, partial(verb, *arguments, **options))
 
     async def made(self, verb: Any, **options: Any) -> Any:
         """It asks the client's thread."""

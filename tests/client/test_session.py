@@ -176,6 +176,27 @@ class AgainTests(SessionTestCase):
         self.world.connect()
         self.assertIsInstance(replies[0], PublishReply)
 
+    def test_server_that_drains_for_long(self) -> None:
+        """When the time of what it refused is up, that is the reason, and nothing is waited for any more."""
+        self.world.broker.drain()
+        replies = self.world.ask(PUBLISH, 1.0)
+        self.assertFalse(self.world.session.is_quiet)
+        self.world.pass_time(2.0)
+        self.assertIsInstance(replies[0], Timeout)
+        self.assertIn("draining", str(replies[0]))
+        self.assertTrue(self.world.session.is_quiet)
+
+    def test_refused_and_given_up(self) -> None:
+        """The next server is not asked."""
+        self.world.broker.drain()
+        call = self.world.session.ask(PUBLISH, self.fail, self.world.clock.seconds())
+        self.world.read()
+        self.world.session.abandon(call)
+        self.assertTrue(self.world.session.is_quiet)
+        self.world.lose(Draining())
+        self.world.broker = World().broker
+        self.assertEqual(self.world.connect().kinds(Publish), [])
+
 
 class LeaseTests(SessionTestCase):
     """What was delivered and not settled."""

@@ -13,6 +13,7 @@ from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.client.options import Options
 from quickpulse.client.session import Session
 from quickpulse.errors import QuickPulseError
+from quickpulse.metrics.traffic import Traffic
 from quickpulse.queues.broker import Broker
 from quickpulse.transports.v1_session import Session as ServerSession
 
@@ -54,7 +55,9 @@ class MemoryLink:
         self.max_batch_bytes: int | None = None
         self.frames: list[tuple[int, Any]] = []
         self.pings = 0
-        self.server = ServerSession(broker, lambda request_id, reply: self.frames.append((request_id, reply)))
+        self.server = ServerSession(
+            broker, lambda request_id, reply: self.frames.append((request_id, reply)), Traffic()
+        )
 
     def send(self, request_id: int, request: Any) -> None:
         """To the server, at once."""
