@@ -218,7 +218,8 @@ class Queue:
     ) -> None:
         """Call back with each message, in threads, until interrupted: ack after success, nack after an exception.
 
-        A callback that is under way then goes on, and its message is settled when it has ended.
+        A callback that is under way then goes on, and its message is settled when it has ended. That is waited for,
+        unless it is interrupted too: then a client that is closed earlier leaves the message to its lease.
         """
         running = self.client.running
         ends: list[BaseException] = []  # of a callback that ended the program, by `sys.exit` for instance

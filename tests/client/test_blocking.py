@@ -101,6 +101,39 @@ with connect(sys.argv[1]) as client:
     assert (info.ready + info.counts["acked"], info.leased) == (2, 0), info
 """
 
+INTERRUPTED_TWICE = """
+import os, signal, sys, threading, time
+from quickpulse.client import connect
+signal.signal(signal.SIGINT, signal.default_int_handler)
+are_begun, may_end = threading.Barrier(3), threading.Event()
+
+def work(message):
+    are_begun.wait()
+    may_end.wait()
+
+def interrupt():
+    are_begun.wait()
+    os.kill(os.getpid(), signal.SIGINT)
+    while queue.stats().ready != 8:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+with connect(sys.argv[1]) as client:
+    queue = client.queue("interrupted-twice")
+    queue.publish_many([b"%d" % number for number in range(10)])
+    threading.Thread(target=interrupt).start()
+    try:
+        queue.consume(work, concurrency=2)
+    except KeyboardInterrupt:
+        info = queue.stats()
+        assert (info.ready, info.leased, info.counts["acked"]) == (8, 2, 0), info
+    else:
+        sys.exit("it was not interrupted")
+    may_end.set()
+    while queue.stats().counts["acked"] != 2:
+        time.sleep(0.01)
+"""
+
 IMPORTING = """
 import sys
 import quickpulse.client
@@ -218,6 +251,16 @@ class VerbTests(BlockingTestCase):
             with self.assertRaises(ClientClosed):
                 ask()
 
+    def test_acks_that_close_sends_too_late(self) -> None:
+        """They are counted; that can be asked afterwards."""
+        self.queue.publish(b"x")
+        with connect(self.url) as client:
+            message = client.queue(self.queue.name).get()
+            assert message is not None
+            self.queue.delete()
+            message.ack()
+        self.assertEqual(client.lost_leases, 1)
+
     def test_no_server(self) -> None:
         """It is an error in time."""
         with self.assertRaises(ConnectionLost):
@@ -330,6 +373,10 @@ class ProcessTests(BlockingTestCase):
     def test_interrupted_callbacks(self) -> None:
         """Ctrl-C ends `consume`: what was done is acked, the rest goes back."""
         python(INTERRUPTED_CALLBACK, self.url)
+
+    def test_callbacks_interrupted_twice(self) -> None:
+        """The second Ctrl-C ends the wait for those under way; when they end, they are acked all the same."""
+        python(INTERRUPTED_TWICE, self.url)
 
     def test_imports(self) -> None:
         """Importing a client imports no server, and no codec before there is a connection."""
