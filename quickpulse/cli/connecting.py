@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from quickpulse.client import Client, ConnectionLost, Options, connect
-from quickpulse.client.errors import ConnectionRefused
+from quickpulse.client import Client, ConnectionLost, ConnectionRefused, Options, connect
 
 URL = "quickpulse://127.0.0.1:50051"
 

@@ -13,9 +13,11 @@ from quickpulse.client.errors import (
     ClientClosed,
     ClientError,
     ConnectionLost,
+    ConnectionRefused,
     LeaseLost,
     PartialPublish,
     Timeout,
+    TlsFailed,
 )
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Options
@@ -27,6 +29,7 @@ __all__ = [
     "ClientClosed",
     "ClientError",
     "ConnectionLost",
+    "ConnectionRefused",
     "LeaseLost",
     "Message",
     "Options",
@@ -37,5 +40,6 @@ __all__ = [
     "Queue",
     "Subscription",
     "Timeout",
+    "TlsFailed",
     "connect",
 ]

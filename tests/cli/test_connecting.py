@@ -13,8 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from quickpulse.cli import connecting
 from quickpulse.cli.app import commands
 from quickpulse.cli.connecting import REFUSED_SECONDS, TIMEOUT_SECONDS, read_token
-from quickpulse.client import ConnectionLost
-from quickpulse.client.errors import ConnectionRefused
+from quickpulse.client import ConnectionLost, ConnectionRefused
 from tests.cli.commands import CommandTestCase
 from tests.client.proxy import free_port
 from tests.interop.server import RealServer

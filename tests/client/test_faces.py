@@ -10,8 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from quickpulse.client import ClientClosed, LeaseLost, Options, PartialPublish, Timeout
-from quickpulse.client.errors import ConnectionRefused
+from quickpulse.client import ClientClosed, ConnectionRefused, LeaseLost, Options, PartialPublish, Timeout
 from quickpulse.errors import QueueFull
 from quickpulse.requests import Policy
 from tests.client.peers import AioPeer, BlockingPeer, ClientPeer, TxPeer
