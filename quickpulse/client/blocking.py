@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from quickpulse.client.asking import Asking, QueueAsking, at_once
 from quickpulse.client.blocking_streams import Confirmation, Publisher, Subscription
-from quickpulse.client.clients import log_failure
+from quickpulse.client.clients import CallbackError, log_failure
 from quickpulse.client.errors import ClientClosed
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Options
 from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES
+from quickpulse.client.runtime import Future
 from quickpulse.client.settling import Leased
 from quickpulse.client.threads import Running
 from quickpulse.requests import Action, Policy, PublishReply, QueueInfo, Range, ServerInfo
@@ -227,13 +228,16 @@ class Queue:
         def work(message: Message) -> None:
             try:
                 with message:
-                    callback(message)
+                    try:
+                        callback(message)
+                    except asyncio.CancelledError as error:  # in a loop of its own
+                        raise CallbackError from error
             except Exception:
                 log_failure(message)
             except BaseException as error:
                 ends.append(error)
 
-        async def in_thread(message: Message) -> None:
+        async def in_thread(message: Message, _ended: Future) -> None:
             try:
                 begun = threads.submit(work, message)
             except RuntimeError:  # there are no threads any more: `consume` was interrupted just now

@@ -14,7 +14,7 @@ from quickpulse.client.errors import Timeout
 from quickpulse.client.messages import Batch, Confirm, Message
 from quickpulse.client.options import Address, Options, milliseconds
 from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES, Publisher
-from quickpulse.client.runtime import Runtime
+from quickpulse.client.runtime import Future, Runtime
 from quickpulse.client.settling import Leased
 from quickpulse.client.subscription import Subscription
 from quickpulse.errors import QuickPulseError
@@ -211,10 +211,11 @@ class Queue(QueueAsking):
         await self.consume_by(partial(self._call, callback), concurrency, how)
 
     async def consume_by(
-        self, call: Callable[[Message], Awaitable[None]], concurrency: int, how: SubscribeWords
+        self, call: Callable[[Message, Future], Awaitable[None]], concurrency: int, how: SubscribeWords
     ) -> None:
         """The same, where what is called settles the message, and raises nothing but why all of it ends.
 
+        :param call: with a message, and what is done as soon as all of it ends.
         :raises QuickPulseError: that, or why the subscription ended.
         """
         how.setdefault("credit_messages", max(2 * concurrency, 2))
@@ -224,21 +225,24 @@ class Queue(QueueAsking):
 
         async def work(messages: Subscription) -> None:
             nonlocal running
-            error: QuickPulseError | None = None
+            error: Exception | None = None
             try:
                 async for message in messages:
-                    await call(message)
-            except QuickPulseError as why:
+                    await call(message, ended)
+            except Exception as why:
                 error = why
-            running -= 1
-            if (error is not None or not running) and not ended.done():
-                ended.set_result(error)
+            finally:
+                running -= 1
+                if (error is not None or not running) and not ended.done():
+                    ended.set_result(error)
 
         async with self.subscribe(**how) as messages:
             tasks = [runtime.start(work(messages)) for _ in range(concurrency)]
             try:
                 error = await ended
             finally:
+                if not ended.done():
+                    ended.set_result(None)
                 for task in tasks:
                     task.cancel()
                 for task in tasks:
@@ -246,16 +250,30 @@ class Queue(QueueAsking):
         if error is not None:
             raise error
 
-    async def _call(self, callback: Callable[[Message], Any], message: Message) -> None:
+    async def _call(self, callback: Callable[[Message], Any], message: Message, ended: Future) -> None:
+        runtime = self.client.runtime
         try:
             with message:
-                result = callback(message)
-                if isawaitable(result):
-                    await result
-        except self.client.runtime.cancelled:
+                try:
+                    result = callback(message)
+                    if isawaitable(result):
+                        await result
+                except runtime.cancelled as error:
+                    await runtime.sleep(0)  # where all tasks of a loop are cancelled, the one that consumes is by then
+                    if ended.done():
+                        raise
+                    raise CallbackError from error
+        except runtime.cancelled:
             raise
         except Exception:
             log_failure(message)
+
+
+class CallbackError(Exception):
+    """What a callback waited for was cancelled, and not the callback: it failed."""
+
+    def __init__(self) -> None:
+        super().__init__("what the callback waited for was cancelled")
 
 
 def log_failure(message: Message) -> None:

@@ -347,6 +347,31 @@ class SubscriptionTests(AioTestCase):
             self.with_queue(story)
         self.assertEqual(len(logs.records), 10)
 
+    def test_consume_when_all_tasks_are_cancelled(self) -> None:
+        """As at the end of a loop: whichever is told first, no callback is taken for one that failed."""
+
+        async def story(_: Client, queue: Queue) -> None:
+            await queue.publish_many([b"0", b"1"])
+            others = asyncio.all_tasks()
+            client = await connect(url(self.server.port))
+            begun = asyncio.Event()
+
+            async def work(_message: Message) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+            consuming = asyncio.ensure_future(client.queue(queue.name).consume(work))
+            await begun.wait()
+            for task in sorted(asyncio.all_tasks() - others, key=lambda each: each is consuming):
+                task.cancel()
+            await asyncio.gather(consuming, return_exceptions=True)
+            await client.close()
+            info = await queue.stats()
+            self.assertEqual((info.counts["nacked"], info.counts["released"], info.ready), (0, 2, 2))
+
+        with self.assertNoLogs("quickpulse.client"):
+            self.with_queue(story)
+
 
 class CutTests(AioTestCase):
     """Connections that end."""

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from quickpulse.client import ClientClosed, ConnectionRefused, LeaseLost, Options, PartialPublish, Timeout
-from quickpulse.errors import QueueFull
+from quickpulse.errors import NotFound, QueueFull
 from quickpulse.requests import Policy
 from tests.client.peers import AioPeer, BlockingPeer, ClientPeer, TxPeer
 from tests.client.proxy import Proxy, free_port
@@ -46,6 +46,10 @@ class Stories:
     """A class below says of whom."""
 
     make_peer: type[ClientPeer]
+
+    def cancelled(self) -> Any:
+        """What somebody awaits that was cancelled, or the exception that this is."""
+        raise NotImplementedError
 
     async def open(self, port: str, options: Options = USUAL, **how: Any) -> ClientPeer:
         """A client."""
@@ -269,6 +273,24 @@ class Stories:
         self.assertEqual(caught.exception.code, "NOT_FOUND")
 
     @story
+    async def test_cancelled_within_a_callback(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Whatever a callback waited for that is cancelled: it has failed, so nack; those after it are called."""
+        await peer.call(queue.set_policy, AT_ONCE)
+        await peer.call(queue.publish_many, [b"%d" % number for number in range(5)])
+
+        def work(message: Any) -> Any:
+            return self.cancelled() if message.payload == b"1" and message.delivery_count == 1 else None
+
+        with self.assertLogs("quickpulse.client") as logs:
+            consuming = asyncio.ensure_future(peer.call(queue.consume, work))
+            while (info := await peer.call(queue.stats)).counts["acked"] < 5:
+                await asyncio.sleep(0.005)
+        self.assertEqual((info.counts["nacked"], info.counts["released"], len(logs.records)), (1, 0, 1))
+        await peer.call(queue.delete)
+        with self.assertRaises(NotFound):
+            await consuming
+
+    @story
     async def test_no_reply(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Every wait has an end: of a request, of a batch, of a confirmation, and of closing."""
         proxy = Proxy(shared_server().port)
@@ -324,6 +346,12 @@ class AioTests(Stories, TestCase):
     timeout = 90
     make_peer = AioPeer
 
+    def cancelled(self) -> Any:
+        """A future."""
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return future
+
 
 class TxTests(Stories, TestCase):
     """Twisted's client."""
@@ -331,9 +359,19 @@ class TxTests(Stories, TestCase):
     timeout = 90
     make_peer = TxPeer
 
+    def cancelled(self) -> Any:
+        """A Deferred."""
+        deferred: Deferred[None] = Deferred()
+        deferred.cancel()
+        return deferred
+
 
 class BlockingTests(Stories, TestCase):
     """The blocking client."""
 
     timeout = 90
     make_peer = BlockingPeer
+
+    def cancelled(self) -> Any:
+        """Of a loop of the callback's own."""
+        raise asyncio.CancelledError
