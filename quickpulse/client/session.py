@@ -340,7 +340,10 @@ class Session:
 
     def _push(self, subscribing: Subscribing, reply: Any, now: float) -> None:
         if isinstance(reply, Deliveries):
-            subscribing.take(self.lease(reply, now))
+            if subscribing.is_ending:  # it was on its way
+                self.release(reply)
+            else:
+                subscribing.take(self.lease(reply, now))
         elif isinstance(reply, SubscriptionEnded | QuickPulseError):
             del self._subscriptions[subscribing.id]
             subscribing.id = 0

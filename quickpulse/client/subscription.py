@@ -111,7 +111,12 @@ class Subscription:
         self._client.closed(self.close)
         self._client.session.unsubscribe(self._subscribing)
         self._changed.fire()
-        await self._client.runtime.within(self._client.options.timeout_seconds, self._until_ended())
+        try:
+            await self._client.runtime.within(self._client.options.timeout_seconds, self._until_ended())
+        finally:  # also where that wait is cancelled
+            self._put_back()
+
+    def _put_back(self) -> None:
         if self.also_closing is not None:
             self.also_closing()
         if self._batch is not None and self._at < len(self._payloads):

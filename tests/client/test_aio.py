@@ -296,6 +296,26 @@ class SubscriptionTests(AioTestCase):
 
         self.with_queue(story)
 
+    def test_close_that_is_cancelled(self) -> None:
+        """Where it waits for the server: what was not seen is put back all the same."""
+
+        async def story(_: Client, queue: Queue) -> None:
+            await queue.publish_many([b"%d" % number for number in range(10)])
+            messages = queue.subscribe()
+            first = await anext(aiter(messages))
+            closing = asyncio.ensure_future(messages.close())
+            await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+            self.assertTrue(closing.cancelled())
+            got: list[Message] = []
+            while len(got) < 9:
+                got += await queue.pull(max_messages=20, wait_seconds=1)
+            self.assertEqual({each.delivery_count for each in got}, {1})
+            first.ack()
+
+        self.with_queue(story)
+
     def test_many_readers(self) -> None:
         """Of one subscription: each message comes to one of them, also when it comes in many helpings."""
 

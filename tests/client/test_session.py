@@ -351,6 +351,20 @@ class SubscriptionTests(SessionTestCase):
         self.assertTrue(subscribing.is_ended)
         self.assertEqual(self.world.connect().kinds(Subscribe), [])
 
+    def test_pushed_while_it_ends(self) -> None:
+        """What was on its way is put back at once, and the delivery does not count."""
+        subscribing = self.subscribe()
+        self.link.is_mute = True
+        self.publish(3)
+        self.session.unsubscribe(subscribing)
+        self.link.is_mute = False
+        self.world.read()
+        self.assertEqual((len(subscribing.helpings), subscribing.is_ended), (0, True))
+        self.world.flush()
+        deliveries = self.pull()
+        self.assertEqual(len(deliveries.batch.payloads), 3)
+        self.assertIsNone(deliveries.delivery_counts)
+
     def test_cut_while_it_ends(self) -> None:
         """It has ended, and does not come back."""
         subscribing = self.subscribe()
