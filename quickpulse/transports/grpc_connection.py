@@ -136,8 +136,7 @@ class GrpcConnection(Protocol):
 
     def resumeProducing(self) -> None:
         """It is empty again."""
-        self._serving.is_peer_slow = False
-        self._serving.go_on()
+        self._serving.peer_reads()
 
     def stopProducing(self) -> None:
         """The transport is closing; it reads no more by itself."""

@@ -402,7 +402,7 @@ class StreamingCall(OpenCall):
 
     def drain(self, error: RpcError) -> None:
         """End it with an error as soon as its handler is done with what it has."""
-        if self._is_waiting:
+        if self._is_waiting or (self._waiting and not self._is_full):
             self._last_error = error
         else:
             self.fail(error)
@@ -430,6 +430,9 @@ class StreamingCall(OpenCall):
             return
         self._is_going_on = True
         while self._waiting and not self._is_full and not self.is_unheard:
+            if self.serving.is_turn_over:
+                self.serving.rest()
+                break
             part, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
             self._waiting_bytes -= _size(part)
             before = self.serving.handed_out_bytes
@@ -437,6 +440,8 @@ class StreamingCall(OpenCall):
             self._slice = next_slice(self._slice, len(part), self.serving.handed_out_bytes - before)
         self._is_going_on = False
         self.account()
+        if self._last_error is not None and not self._is_waiting and (self._is_full or not self._waiting):
+            self.fail(self._last_error)
         if self._is_pushing_held and not self._is_full and not self.is_over:
             self._is_pushing_held = False
             self._handler.release()  # type: ignore[attr-defined]
@@ -465,8 +470,6 @@ class StreamingCall(OpenCall):
 
     def _served(self, _: None) -> None:
         self._is_waiting = False
-        if self._last_error is not None:
-            self.fail(self._last_error)
         self.go_on()
 
     def _broken(self, failure: Failure) -> None:

@@ -49,6 +49,9 @@ FLUSH_BYTES = 65_536
 UNWRITTEN_BYTES = 1_048_576
 """Likewise where single answers may be long: they are written so that the transport can say that its peer is slow."""
 
+TURN_SECONDS = 0.01
+"""How long a connection is served before others have their turn: a read may ask for seconds of work."""
+
 _ENVELOPE = Envelope(RESPONSE_HEAD, OK_TRAILERS)
 
 
@@ -113,9 +116,9 @@ class Serving:
             settings.max_inflight_bytes, max(settings.max_message_bytes, settings.max_batch_bytes) + 65_536
         )
         self._link = link
-        self._now = 0.0
+        self._now = self._turn_began = 0.0
         self._is_lost = False
-        self._is_receiving = False
+        self._is_receiving = self._is_resting = False
         self._waiting_for = 0  # Deferreds that hold the reading
         self._gave_bytes = 0  # since answers were written because there were many
         self._unseen_from: int | None = None  # position of answers that a peer may not have seen when it wrote last
@@ -127,7 +130,7 @@ class Serving:
 
     def receive(self, data: bytes, now: float) -> None:
         """Serve all that lies complete in a read."""
-        self._now = now
+        self._now = self._turn_began = now
         self._is_receiving = True
         events = self.http2.receive(data, now)
         if self._waiting_for:
@@ -167,7 +170,12 @@ class Serving:
                 stream.context.drain(RpcError(Status.UNAVAILABLE, DRAINING))
 
     def refuse_open(self, refusal: Callable[[Call], RpcError | None]) -> None:
-        """End unary calls that are not served yet, and are not admitted any more."""
+        """End unary calls that are not served yet, and are not admitted any more; and any that wait for their turn."""
+        for event in self._backlog:
+            if isinstance(event, ev.Requests | ev.Opened):
+                error = refusal(event.meaning)
+                if error is not None:
+                    event.meaning = Call(None, refusal=(only_trailers(error), "unauthenticated"))
         for stream in list(self.http2.streams.values()):
             call = stream.context
             if isinstance(call, UnaryCall) and not call.is_over and not call.is_served:
@@ -202,10 +210,12 @@ class Serving:
 
     def _serve(self, events: Sequence[ev.Event]) -> None:
         for at, event in enumerate(events):
-            _HANDLERS[type(event)](self, event)
+            if at and self.is_turn_over:
+                self.rest()
             if self._waiting_for:
-                self._backlog.extend(events[at + 1 :])
+                self._backlog.extend(events[at:])
                 return
+            _HANDLERS[type(event)](self, event)
 
     def _on_requests(self, event: ev.Requests) -> None:
         call: Call = event.meaning
@@ -223,6 +233,11 @@ class Serving:
             self._serve_batch(call.method, call, event)
         else:
             for at, (stream_id, body) in enumerate(zip(ids, event.bodies, strict=True)):
+                if at and self.is_turn_over:
+                    event.keep(range(at, len(ids)))
+                    self._backlog.appendleft(event)
+                    self.rest()
+                    return
                 stream = self.http2.adopt(stream_id)
                 self._open_call(stream, call, event.volatiles[at] if event.volatiles else None)
                 self._feed(stream.context, [body])
@@ -340,8 +355,7 @@ class Serving:
         event.volatiles = event.volatiles and event.volatiles[:MAX_INFLATED]
         self._serve_batch(method, call, event)
         self._backlog.append(rest)
-        self.hold()
-        self.reactor.callLater(0, self.release)
+        self.rest()
 
     def _serve_slice(self, method: BatchMethod, call: Call, ids: list[int], bodies: list[bytes]) -> None:
         requests = method.parse(bodies, call)
@@ -532,6 +546,12 @@ class Serving:
             if isinstance(stream.context, StreamingCall):
                 stream.context.hold()
 
+    def peer_reads(self) -> None:
+        """The buffer to the peer is empty again."""
+        self.is_peer_slow = False
+        self._turn_began = self.reactor.seconds()
+        self.go_on()
+
     def _serve_postponed(self) -> None:
         postponed = self._postponed
         while postponed and not self._is_full and not self._waiting_for:
@@ -541,8 +561,27 @@ class Serving:
                 self.serve_one(call, call.take_kept())
                 self._postponed = rest
                 self.flush()
+                if postponed and self.is_turn_over:
+                    self.rest()
         if self.peer.is_held and not self._is_full:
             self.peer.release()
+
+    @property
+    def is_turn_over(self) -> bool:
+        """Whether others should have theirs."""
+        over: bool = self.reactor.seconds() - self._turn_began > TURN_SECONDS
+        return over
+
+    def rest(self) -> None:
+        """Go on in the next turn of the loop."""
+        if not self._is_resting:
+            self._is_resting = True
+            self.hold()
+            self.reactor.callLater(0, self._rested)
+
+    def _rested(self) -> None:
+        self._is_resting = False
+        self.release()
 
     def hold_until(self, result: Deferred[Any]) -> None:
         """Read no further until the Deferred fires."""
@@ -559,6 +598,7 @@ class Serving:
         self._waiting_for -= 1
         if self._waiting_for or self._is_lost:
             return
+        self._turn_began = self.reactor.seconds()
         if self._unseen_from is None:
             self._unseen_from = self.handed.written_bytes
         backlog, self._backlog = self._backlog, deque()
