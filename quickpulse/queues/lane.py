@@ -92,9 +92,10 @@ class Lane:
             at = self._passed
         end = starts[at + 1] if at + 1 < len(starts) else self.stored + 1
         accepted: int | array[int] = self._moments[at]
+        count = min(count, RUN_MESSAGES)
         if first + count > end and at + 1 < len(starts):
             end, accepted = self._stretch(first, first + count)
-        count = min(count, end - first, RUN_MESSAGES)
+        count = min(count, end - first)
         taken = [payloads.popleft()] if count == 1 else list(starmap(payloads.popleft, repeat((), count)))
         sequences = range(first, first + count)
         size_bytes = measured(taken, sequences, 0, extras) if extras else sum(map(len, taken))

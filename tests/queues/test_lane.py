@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from array import array
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.queues.framing import FRAME_BYTES
 from quickpulse.queues.lane import LEAST_TRIMMED, Lane
-from quickpulse.queues.runs import Run
+from quickpulse.queues.runs import RUN_MESSAGES, Run
 
 ROOM = 1 << 40
 
@@ -39,6 +40,22 @@ class LaneTests(SynchronousTestCase):
         self.lane.put([b"d"], 7)
         self.assertEqual(columns(self.lane.take(1, ROOM, {})), [(b"a", 1, 5)])
         self.assertEqual(columns(self.lane.take(9, ROOM, {})), [(b"b", 2, 6), (b"c", 3, 6), (b"d", 4, 7)])
+
+    def test_far_more_than_a_run(self) -> None:
+        """No take looks further than what it takes: of many marks, not all at each."""
+        looked: list[int] = []
+
+        class Watched(Lane):
+            def _stretch(self, first: int, stop: int) -> tuple[int, array[int]]:
+                looked.append(stop - first)
+                return super()._stretch(first, stop)
+
+        lane = Watched()
+        for moment in range(3 * RUN_MESSAGES):
+            lane.put([b"a"], moment)
+        run = lane.take(100_000, ROOM, {})
+        self.assertEqual(len(columns(run)), RUN_MESSAGES)
+        self.assertEqual(looked, [RUN_MESSAGES])
 
     def test_a_gap(self) -> None:
         """A take ends before it, and the next begins behind it."""
