@@ -76,14 +76,15 @@ class MemoryBroker:
 
     :param reactor: IReactorTime, for what is due and for turns.
     :param broker: the domain.
-    :param wall_seconds: seconds since 1970, read once: from then on the reactor's clock counts, which does not go back.
+    :param wall_seconds: seconds since 1970, read once: from then on a clock counts that does not go back or leap. It is
+        the reactor's, unless that tells the time of day.
     """
 
     def __init__(self, reactor: Any, broker: Broker, wall_seconds: Callable[[], float] = time.time) -> None:
         self._reactor = reactor
-        self._seconds: Callable[[], float] = reactor.seconds
+        self._seconds: Callable[[], float] = time.monotonic if reactor.seconds is time.time else reactor.seconds
         self._broker = broker
-        self._epoch_seconds = wall_seconds() - reactor.seconds()
+        self._epoch_seconds = wall_seconds() - self._seconds()
         self._has_before = broker.has_deadline_before
         self._waiting = Waiting(broker, self._has_work)
         self._next_turn = next_turn_of(reactor)
@@ -182,7 +183,7 @@ class MemoryBroker:
 
     def queue(self, name: str) -> Any:
         """A queue as v0 uses it."""
-        return self._broker.queue(name, lambda: self._epoch_seconds + self._reactor.seconds())
+        return self._broker.queue(name, lambda: self._epoch_seconds + self._seconds())
 
     def drain(self) -> None:
         """Take no new work; what is leased may still be settled."""
@@ -243,7 +244,7 @@ class MemoryBroker:
             if self._timer_ms <= due_ms:
                 return
             self._timer.cancel()
-        seconds = due_ms / 1000 - self._epoch_seconds - self._reactor.seconds()
+        seconds = due_ms / 1000 - self._epoch_seconds - self._seconds()
         # Half of a millisecond more: what is due at a moment is not due in the one before.
         self._timer = self._reactor.callLater(min(max(seconds, 0.0), LONGEST_SLEEP_SECONDS) + 0.0005, self._tick)
         self._timer_ms = due_ms

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.backends import memory_broker
 from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import Draining, InvalidArgument, NotFound, QueueUnavailable
 from quickpulse.interfaces import IMessageQueue
@@ -127,6 +129,28 @@ class TurnTests(SynchronousTestCase):
         self.clock.run()
         self.assertEqual(list(self.successResultOf(second).batch.payloads), [b"c"])
         self.assertEqual(told, [])
+
+
+class TimeOfDayTests(SynchronousTestCase):
+    """A reactor's seconds may be those of the clock on the wall, which is set now and then."""
+
+    def test_a_clock_that_is_set(self) -> None:
+        """A lease lasts as long as it was to, whatever the clock on the wall says meanwhile."""
+        times = {"wall": WALL_SECONDS, "passed": 7.0}
+        faked = SimpleNamespace(time=lambda: times["wall"], monotonic=lambda: times["passed"])
+        self.patch(memory_broker, "time", faked)
+        clock: Any = Clock()
+        clock.seconds = faked.time
+        broker = MemoryBroker(clock, Broker(), faked.time)
+        plain = broker.queue("default")
+        broker.publish(Publish("q", Batch([b"a"])))
+        leased: Any = broker.pull(Pull(("q",), lease_ms=1000, with_enqueued_at=True))
+        self.assertEqual(leased.enqueued_at_ms, [WALL_SECONDS * 1000])
+        times["wall"] += 3600
+        plain.enqueue(b"b")
+        self.assertEqual(broker.get_queue(GetQueue("q")).leased, 1)
+        times.update(wall=WALL_SECONDS - 3600, passed=8.0)
+        self.assertEqual(broker.get_queue(GetQueue("q")).leased, 0)
 
 
 class PullTests(BrokerTestCase):
