@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quickpulse.client.errors import Timeout
-from quickpulse.client.messages import Batch, Message
+from quickpulse.client.messages import Message
 from quickpulse.client.outbox import OutBatch
 from quickpulse.client.properties import properties_of
 from quickpulse.client.publishing import Publisher as LoopPublisher
@@ -116,9 +116,9 @@ class Subscription:
             inner.open()
             return inner
 
-        self._lock = threading.Lock()
-        self._batch: Batch | None = None
-        self._at = 0
+        self._lock = threading.Lock()  # of the one that fetches
+        self._current: tuple[Any, Iterator[int]] = (None, iter(()))  # a batch, and which of it nobody has seen
+        self._is_ended = False
         self._inner = running.wait(make())
 
     def __repr__(self) -> str:
@@ -134,26 +134,31 @@ class Subscription:
         return self
 
     def __next__(self) -> Message:
-        with self._lock:
-            batch = self._batch
-            while batch is None or self._at >= len(batch.payloads):
-                self._batch = batch = self._running.wait(self._inner.next_batch())
-                self._at = 0
-                if batch is None:
-                    raise StopIteration
-            index = self._at
-            self._at = index + 1
-            return Message(batch.payloads[index], batch, index)
+        while not self._is_ended:
+            batch, unseen = self._current
+            index = next(unseen, None)  # in one step: others take from it, too
+            if index is not None:
+                return Message(batch.payloads[index], batch, index)
+            with self._lock:
+                if self._current[1] is unseen:
+                    self._running.wait(self._fetch())
+        raise StopIteration
 
     def close(self) -> None:
         """Have nothing more pushed, and put back what was not seen."""
         self._running.wait(self._inner.close())
 
+    async def _fetch(self) -> None:
+        """The next batch; kept here, in the client's thread, as the one that waits for it may be interrupted."""
+        batch = await self._inner.next_batch()
+        if batch is None:
+            self._is_ended = True
+        else:
+            self._current = batch, iter(range(len(batch)))
+
     def _put_back(self) -> None:
         """What came and was not seen; in the client's thread."""
-        batch = self._batch
-        if self._lock.acquire(blocking=False):  # else its reader waits for more, and has seen all of it
-            if batch is not None and self._at < len(batch.payloads):
-                batch.settle(self._at, len(batch.payloads) - 1, Action.RELEASE, False, {})
-                self._at = len(batch.payloads)
-            self._lock.release()
+        batch, unseen = self._current
+        rest = list(unseen)
+        if rest:
+            batch.settle(rest[0], rest[-1], Action.RELEASE, False, {})

@@ -242,6 +242,34 @@ class VerbTests(BlockingTestCase):
         again = self.queue.pull(max_messages=10, wait_seconds=5)
         self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"1", 1), (b"2", 1)])
 
+    def test_subscription_that_is_interrupted(self) -> None:
+        """When a batch has just come for the one that waits: it is there for the next one, or is put back."""
+        self.queue.publish_many([b"0", b"1", b"2"])
+        messages = self.queue.subscribe()
+        running = self.client.running
+
+        def interrupted(coroutine: Any) -> Any:
+            del running.wait
+            running.wait(coroutine)
+            raise KeyboardInterrupt
+
+        running.wait = interrupted  # type: ignore[method-assign]
+        self.assertRaises(KeyboardInterrupt, next, messages)
+        messages.close()
+        again = self.queue.pull(max_messages=10, wait_seconds=5)
+        self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"0", 1), (b"1", 1), (b"2", 1)])
+
+    def test_close_while_another_thread_reads(self) -> None:
+        """Wherever that is: it has what it has seen, and the rest is put back."""
+        self.queue.publish_many([b"0", b"1", b"2"])
+        messages = self.queue.subscribe()
+        self.assertEqual(next(messages).payload, b"0")
+        with messages._lock:
+            messages.close()
+        self.assertEqual(list(messages), [])
+        again = self.queue.pull(max_messages=10, wait_seconds=5)
+        self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"1", 1), (b"2", 1)])
+
     def test_closed(self) -> None:
         """Nothing can be asked any more, and closing twice is no error."""
         publisher = self.queue.publisher()
