@@ -7,13 +7,18 @@ return when the server has done it: the blocking face at once, the others someth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from quickpulse.client.options import milliseconds
+from quickpulse.errors import InvalidArgument, QuickPulseError
 from quickpulse.requests import NO_PROPERTIES, Action, DeadLetter, Properties, Range
 
 if TYPE_CHECKING:
     from quickpulse.client.settling import Leased
+
+MOST_REASON = 1_024
+"""Characters of why a message is a dead letter that a server takes; the rest is cut off."""
 
 Confirm = Callable[[str, list[Range], Action, dict[str, Any], int], Any]
 """Settle and wait for the reply: queue, receipts, what, how, and how many are known to be lost. What it returns is the
@@ -39,10 +44,9 @@ class _Verbs:
         """Failed: again, after a delay; None: as the queue's policy has it.
 
         :raises LeaseLost: with `confirm`, when it was too late.
+        :raises InvalidArgument: the delay is less than nothing.
         """
-        return self._settle(
-            Action.NACK, confirm, delay_ms=None if delay_seconds is None else milliseconds(delay_seconds)
-        )
+        return self._settle(Action.NACK, confirm, delay_ms=None if delay_seconds is None else _time(delay_seconds))
 
     def release(self, *, confirm: bool = False) -> Any:
         """Not looked at: back to its place, and this delivery is not counted.
@@ -54,16 +58,18 @@ class _Verbs:
     def dead_letter(self, reason: str, *, confirm: bool = False) -> Any:
         """Hopeless: to the dead-letter queue.
 
+        :param reason: kept with it, up to 1,024 characters.
         :raises LeaseLost: with `confirm`, when it was too late.
         """
-        return self._settle(Action.DEAD_LETTER, confirm, reason=reason)
+        return self._settle(Action.DEAD_LETTER, confirm, reason=reason[:MOST_REASON])
 
     def extend(self, *, seconds: float, confirm: bool = False) -> Any:
         """So much time from now on. What is held is extended by itself; this is for more.
 
         :raises LeaseLost: with `confirm`, when it was too late.
+        :raises InvalidArgument: it is less than nothing.
         """
-        return self._settle(Action.EXTEND, confirm, lease_ms=milliseconds(seconds))
+        return self._settle(Action.EXTEND, confirm, lease_ms=_time(seconds))
 
 
 class Batch(_Verbs):
@@ -223,11 +229,18 @@ def interrupted_by(kind: type[BaseException]) -> None:
         _interruptions += (kind,)
 
 
+def _time(seconds: float) -> int:
+    if not seconds >= 0:
+        raise InvalidArgument(f"{seconds} seconds, expected 0 or more")
+    return milliseconds(seconds)
+
+
 def _leave(messages: _Verbs, kind: type[BaseException] | None) -> None:
     if kind is None:
         messages.ack()
     elif issubclass(kind, Exception) and not issubclass(kind, _interruptions):
-        messages.nack()
+        with suppress(QuickPulseError):  # of a client that was closed: the failure itself is what is to be seen
+            messages.nack()
     else:  # it was interrupted, and did not fail
         messages.release()
 

@@ -8,6 +8,7 @@ is told that the connection was lost.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from functools import partial
@@ -61,7 +62,8 @@ class Session:
         self.fault: QuickPulseError | None = None
         """Why the last connection ended, or there is none."""
         self.lost_leases = 0
-        """Messages that were settled too late, by acks that were not waited for."""
+        """Messages of which an ack, or what was said instead, was not waited for, and came too late or was not done."""
+        self._longest_lease = 0.0  # seconds, of all that were given
         self._closed: QuickPulseError | None = None
         self._ids = count(1)
         self._open: dict[int, Call] = {}
@@ -141,9 +143,11 @@ class Session:
         self._listen_for_life(now)
 
     def flush(self, now: float) -> None:
-        """Send what was said of messages."""
+        """Send what was said of messages. Nobody waits for it, so that it may take as long as the longest lease."""
         for request in self.settling.take():
-            self.ask(request, partial(self._settled, request), now)
+            self._longest_lease = max(self._longest_lease, request.lease_ms / 1000)
+            seconds = max(self._options.timeout_seconds, self._longest_lease)
+            self.ask(request, partial(self._settled, request), now, seconds)
 
     # ---- what users ask ----
 
@@ -200,6 +204,7 @@ class Session:
     def lease(self, deliveries: Deliveries, now: float) -> Leased:
         """Keep what was delivered leased for as long as somebody holds it."""
         leased = Leased(deliveries, self.settling)
+        self._longest_lease = max(self._longest_lease, deliveries.lease_ms / 1000)
         self._leasing.keep(leased, now)
         self._want_tick(self._leasing.next_due)
         return leased
@@ -248,6 +253,9 @@ class Session:
         self._open, self._subscriptions, self._dormant = {}, {}, []
         self._waiting.clear()
         self._leasing.forget()
+        self.settling.close(self._closed)
+        for request in self.settling.take():
+            self._settled(request, self._closed)
         for call in calls:
             call.answer(reason)
         for subscribing in subscriptions:
@@ -356,10 +364,16 @@ class Session:
             assert isinstance(reply, Subscribed)
 
     def _settled(self, request: Settle, reply: Any) -> None:
-        if isinstance(reply, SettleReply):
-            self.lost_leases += count_of(reply.unknown)
-        elif isinstance(reply, NotFound):  # the queue is gone, with all that was leased of it
-            self.lost_leases += count_of(request.receipts)
+        """What was said without `confirm` was done, or nobody but the count and the log can be told."""
+        lost = count_of(reply.unknown if isinstance(reply, SettleReply) else request.receipts)
+        if isinstance(reply, ConnectionLost) and self._closed is None:
+            lost = 0  # it is not known whether it took effect
+        if request.action not in (Action.EXTEND, Action.RELEASE):
+            self.lost_leases += lost
+        # Without its queue nothing is leased; and what could not be put back comes again anyway.
+        if not isinstance(reply, SettleReply | NotFound) and request.action is not Action.RELEASE:
+            what = request.action.name.lower(), count_of(request.receipts), request.queue, reply
+            logging.getLogger("quickpulse.client").warning("%s of %d message(s) of %s: %s", *what)
 
     # ---- time ----
 

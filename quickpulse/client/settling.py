@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Action, Deliveries, Range, Settle
 
 MOST_RECEIPTS = 100_000
@@ -83,22 +84,37 @@ class Settling:
 
     def __init__(self, awake: Callable[[], None]) -> None:
         self._awake = awake
+        self._closed: QuickPulseError | None = None
         self.is_awake = False
         # Threads only append, so that nothing is lost between them and the one that sends.
         self._acks: dict[str, deque[int]] = {}
         self._others: deque[tuple[Any, ...]] = deque()
 
     def awake(self) -> None:
-        """There is something to send."""
+        """There is something to send.
+
+        :raises QuickPulseError: it will not be.
+        """
+        if self._closed is not None:
+            raise self._closed
         self.is_awake = True
         self._awake()
+
+    def close(self, reason: QuickPulseError) -> None:
+        """From now on whoever says something is told why it is in vain; what was said before can be taken."""
+        self._closed = reason
 
     def acks_of(self, queue: str) -> deque[int]:
         """Where receipts of this queue are put that are done."""
         return self._acks.setdefault(queue, deque())
 
     def add(self, queue: str, ranges: list[Range], action: Action, **how: Any) -> None:
-        """Say it of many."""
+        """Say it of many.
+
+        :raises QuickPulseError: it will not be sent; what would be put back comes again anyway.
+        """
+        if self._closed is not None and action is Action.RELEASE:
+            return
         self._others.append((queue, ranges, action, how))
         if not self.is_awake:
             self.awake()

@@ -6,8 +6,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.client.errors import ClientClosed
 from quickpulse.client.messages import DONE, Batch, Message
 from quickpulse.client.settling import Leased, Settling
+from quickpulse.errors import InvalidArgument
 from quickpulse.requests import Action, Deliveries, Properties, Settle
 from quickpulse.requests import Batch as Columns
 
@@ -56,6 +58,24 @@ class MessageTests(SynchronousTestCase):
         """The first delivery, and no time."""
         message = Batch(Leased(Deliveries("q", Columns([b"x"]), 1), self.settling), self.confirm)[0]
         self.assertEqual((message.delivery_count, message.enqueued_at_ms, message.id), (1, None, ""))
+
+    def test_what_no_server_takes(self) -> None:
+        """A reason that is too long is cut; times that are less than nothing are refused, and nothing was said."""
+        for wrong in (-1, float("nan")):
+            self.assertRaises(InvalidArgument, lambda seconds=wrong: self.batch[0].nack(delay_seconds=seconds))
+            self.assertRaises(InvalidArgument, lambda seconds=wrong: self.batch[0].extend(seconds=seconds))
+        self.batch[0].dead_letter("x" * 2000)
+        self.assertEqual(self.settling.take(), [Settle("q", [(10, 10)], Action.DEAD_LETTER, reason="x" * 1024)])
+
+    def test_left_when_the_client_is_closed(self) -> None:
+        """After a failure that is what is raised; after success it is that the ack was in vain."""
+        self.settling.close(ClientClosed())
+        with self.assertRaises(ValueError), self.batch[0]:
+            raise ValueError
+        with self.assertRaises(KeyboardInterrupt), self.batch[1]:
+            raise KeyboardInterrupt
+        with self.assertRaises(ClientClosed), self.batch[2]:
+            pass
 
     def test_verbs(self) -> None:
         """One by one, then the rest of the batch; extending settles nothing."""

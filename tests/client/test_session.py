@@ -272,6 +272,48 @@ class LeaseTests(SessionTestCase):
         self.assertIsInstance(confirmed[0], ConnectionLost)
         self.assertEqual((self.depth(), self.session.lost_leases), (0, 0))
 
+    def test_verb_that_is_refused(self) -> None:
+        """It is counted and logged; that it was put back, or extended, is no loss."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(), self.world.clock.seconds())
+        with self.assertLogs("quickpulse.client", "WARNING") as logs:
+            for action in (Action.NACK, Action.EXTEND, Action.RELEASE):
+                self.session.settling.add("q", leased.open_ranges, action, delay_ms=-1)
+                self.world.flush()
+        self.assertEqual(self.session.lost_leases, 3)
+        self.assertEqual([record.args[:3] for record in logs.records], [("nack", 3, "q"), ("extend", 3, "q")])
+
+    def test_ack_while_there_is_no_connection_for_long(self) -> None:
+        """It is not given up before the lease is."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(lease_ms=600_000), self.world.clock.seconds())
+        self.world.lose(LOST)
+        leased.ack(0)
+        self.world.flush()
+        self.world.pass_time(500, 10)
+        self.world.connect()
+        self.assertEqual((self.depth(), self.session.lost_leases), (2, 0))
+        self.world.lose(LOST)
+        leased.ack(1)
+        self.world.flush()
+        with self.assertLogs("quickpulse.client", "WARNING"):
+            self.world.pass_time(610, 10)
+        self.assertEqual(self.session.lost_leases, 1)
+
+    def test_said_when_it_was_closed(self) -> None:
+        """What was not sent is counted and logged; what is said later is told why it is in vain, each time."""
+        self.world.ask(PUBLISH)
+        leased = self.session.lease(self.pull(), self.world.clock.seconds())
+        leased.ack(0)
+        with self.assertLogs("quickpulse.client", "WARNING"):
+            self.session.close()
+        self.assertEqual(self.session.lost_leases, 1)
+        self.assertRaises(ClientClosed, leased.ack, 1)
+        self.assertRaises(ClientClosed, self.session.settling.add, "q", leased.open_ranges, Action.NACK)
+        self.session.settling.add("q", leased.open_ranges, Action.RELEASE)
+        self.session.release(leased.deliveries)
+        self.world.flush()
+
     def test_pull_that_is_given_up(self) -> None:
         """The server is told: nothing is taken for it any more."""
         pull = Pull(("q",), 10, wait_ms=5000, delivery=Delivery.TAKEN)
