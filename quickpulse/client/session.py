@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from typing import Any
@@ -43,6 +44,9 @@ MOST_OPEN = 1_000
 _CONNECTION = 0
 """The request_id of what is about the connection."""
 
+LAST_ID = 2**32 - 1
+"""The highest request_id; after it comes 1 again."""
+
 
 class Session:
     """One client.
@@ -65,11 +69,11 @@ class Session:
         """Messages of which an ack, or what was said instead, was not waited for, and came too late or was not done."""
         self._longest_lease = 0.0  # seconds, of all that were given
         self._closed: QuickPulseError | None = None
-        self._ids = count(1)
         self._open: dict[int, Call] = {}
         self._waiting: deque[Call] = deque()
         self._refused: list[Call] = []  # by a server that drains: they wait for the next connection
         self._subscriptions: dict[int, Subscribing] = {}
+        self._ids = self._unused_ids()
         self._dormant: list[Subscribing] = []  # wait for a connection
         self.settling = Settling(host.settle_soon)
         self._leasing = Leasing(options.max_lease_seconds)
@@ -85,7 +89,7 @@ class Session:
     def connected(self, link: Any, now: float) -> None:
         """There is a connection; nothing but a question of who is there is sent before that is answered."""
         self._link = link
-        self._ids = count(1)
+        self._ids = self._unused_ids()
         self._heard_at, self._is_asked = now, False
         call = Call(GetServerInfo(), self._introduced, now + self._options.connect_seconds)
         self._send(call)
@@ -268,6 +272,12 @@ class Session:
     @property
     def _has_room(self) -> bool:
         return len(self._open) + len(self._subscriptions) < MOST_OPEN
+
+    def _unused_ids(self) -> Iterator[int]:
+        while True:
+            for request_id in range(1, LAST_ID + 1):
+                if request_id not in self._open and request_id not in self._subscriptions:
+                    yield request_id
 
     def _send(self, call: Call) -> None:
         request_id = next(self._ids)

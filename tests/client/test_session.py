@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.client import session
 from quickpulse.client.errors import ClientClosed, ConnectionLost, Timeout
 from quickpulse.client.options import Options
 from quickpulse.client.subscribing import Subscribing
@@ -109,6 +110,17 @@ class CallTests(SessionTestCase):
         self.world.pass_time(11)
         self.assertTrue(all(isinstance(reply, Deliveries) for each in replies for reply in each))
         self.assertEqual(sum(map(len, replies)), 1500)
+
+    def test_ids_begin_again(self) -> None:
+        """After the highest request_id, with those that are not in use."""
+        self.patch(session, "LAST_ID", 4)
+        link = self.world.connect()  # the first id is the connection's own question
+        subscribing = Subscribing(Subscribe("pushed", 1), lambda: None)
+        self.session.subscribe(subscribing)
+        waiting = self.world.ask(Pull(("other",), 1, wait_ms=5000))
+        for _ in range(6):
+            self.assertIsInstance(self.world.ask(PUBLISH)[0], PublishReply)
+        self.assertEqual((subscribing.id, waiting, link.ids[:8]), (2, [], [1, 2, 3, 4, 1, 4, 1, 4]))
 
     def test_close(self) -> None:
         """Whoever waits is told, and whoever comes later."""

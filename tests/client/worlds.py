@@ -45,12 +45,14 @@ class MemoryLink:
     """A connection to a broker, without bytes.
 
     :ivar sent: requests, in their order.
+    :ivar ids: of each.
     :ivar is_deaf: the server gets nothing any more.
     :ivar is_mute: what it answers does not arrive.
     """
 
     def __init__(self, broker: Any) -> None:
         self.sent: list[Any] = []
+        self.ids: list[int] = []
         self.is_deaf = self.is_mute = False
         self.max_batch_bytes: int | None = None
         self.frames: list[tuple[int, Any]] = []
@@ -62,6 +64,7 @@ class MemoryLink:
     def send(self, request_id: int, request: Any) -> None:
         """To the server, at once."""
         self.sent.append(request)
+        self.ids.append(request_id)
         if not self.is_deaf:
             self.server.request(request_id, request)
 
