@@ -147,6 +147,7 @@ class QuickPulseService(MultiService):
             settings.allow_origin,
             settings.allow_host,
             self.tokens,
+            settings.handshake_seconds,
         )
         where, endpoint = _where(self.settings, reactor, "http")
         return HttpServer(endpoint, where, CountedFactory(site, self.traffic))

@@ -29,6 +29,7 @@ from quickpulse.transports.deliveries import Deliveries
 from quickpulse.transports.flow import knows_arrivals
 from quickpulse.transports.http_access import Access
 from quickpulse.transports.http_body import Bodies, BoundedRequest
+from quickpulse.transports.http_channel import BoundedChannel
 from quickpulse.transports.http_metrics import MetricsPage
 from quickpulse.transports.http_v1 import Api
 from quickpulse.transports.listening import ListeningService
@@ -41,8 +42,8 @@ NAME = "http"
 """The label of this transport in metrics."""
 
 IDLE_SECONDS = 60
-"""How long a connection may rest, before its first request and between two: longer than Prometheus's usual 15 s
-between scrapes, so `--handshake-seconds` is not for it."""
+"""How long a connection may rest between two requests: longer than Prometheus's usual 15 s between scrapes, so
+`--handshake-seconds` is for the heads of requests alone."""
 
 MAX_CONNECTIONS = 1_000
 """Scrapers and probes are few. The bound is apart from the clients' one: who watches gets in when that is reached."""
@@ -56,8 +57,8 @@ PAGE = Path(__file__).with_name("status.html")
 
 TEXT = "text/plain; charset=utf-8"
 
-MAX_BATCH_BYTES = Settings("ws").max_batch_bytes
-"""As the settings have it by default."""
+MAX_BATCH_BYTES, HEAD_SECONDS = Settings("ws").max_batch_bytes, Settings("ws").handshake_seconds
+"""As the settings have them by default."""
 
 
 class _Page(Resource):
@@ -191,9 +192,11 @@ class HttpSite(Site):
     :param allow_origin: browser pages of other hosts that may use it.
     :param allow_host: names of the server that a browser may use, beside loopback's.
     :param tokens: of which that wants one; None: nobody needs any.
+    :param head_seconds: for the head of a request; 0 is no such bound.
     """
 
     noisy = False
+    protocol = BoundedChannel  # type: ignore[assignment]  # the stub knows a proxy alone, which adds HTTP/2
 
     def __init__(
         self,
@@ -208,7 +211,10 @@ class HttpSite(Site):
         allow_origin: tuple[str, ...] = (),
         allow_host: tuple[str, ...] = (),
         tokens: Tokens | None = None,
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
+        self.traffic = traffic
+        self.head_seconds = head_seconds
         self._status = status
         self._unready = unready
         page = PAGE.read_bytes()
