@@ -28,14 +28,15 @@ def redrive(directory: Directory, request: Redrive, now_ms: int) -> int:
     moved = 0
     full: set[str] = set()  # targets that had no room for one: what comes after it stays, too
     kept: list[Run] = []
-    while moved < left and queue.ready:
-        for piece in queue.ready.take(min(left - moved, RUN_MESSAGES), 1 << 62, queue.extras):
+    while moved < left and queue.ready and not (request.target and full):
+        for piece in queue.ready.take(RUN_MESSAGES, 1 << 62, queue.extras):
             for part, source, ttl_ms in _parts(queue, piece):
-                name = request.target or source
-                count = 0 if name in full else _move(directory, queue, part, name, ttl_ms, now_ms)
+                name, most = request.target or source, min(left - moved, len(part.payloads))
+                count = _move(directory, queue, part, most, name, ttl_ms, now_ms) if most and name not in full else 0
                 moved += count
-                if count < len(part.payloads):
+                if count < most:
                     full.add(name)
+                if count < len(part.payloads):
                     kept.append(part.slice(count, len(part.payloads), queue.extras))
     for run in kept:
         queue.make_ready(run)
@@ -60,15 +61,15 @@ def _parts(queue: NamedQueue, run: Run) -> Iterator[tuple[Run, str, int]]:
             start = stop
 
 
-def _move(directory: Directory, queue: NamedQueue, run: Run, name: str, ttl_ms: int, now_ms: int) -> int:
-    """Move as many of the first messages as there is room for."""
+def _move(directory: Directory, queue: NamedQueue, run: Run, most: int, name: str, ttl_ms: int, now_ms: int) -> int:
+    """Move as many of the first messages as there is room for, `most` at most."""
     if not name or name == queue.name:
         return 0
     try:
         target = directory.open(name, now_ms)
     except TooManyQueues:
         return 0
-    count = _room(queue, target, run)
+    count = min(_room(queue, target, run), most)
     if not count:
         return 0
     part = run.slice(0, count, queue.extras)

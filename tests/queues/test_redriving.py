@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quickpulse.errors import InvalidArgument, NotFound
+from quickpulse.queues.ready import Ready
+from quickpulse.queues.runs import RUN_MESSAGES, Run
 from quickpulse.requests import (
     Action,
     Delivery,
@@ -71,6 +75,33 @@ class RedriveTests(BrokerTestCase):
         self.assertEqual(self.redrive("graves"), 2)
         self.assertEqual(self.payloads(queue="graves"), [b"long", b"b"])
         self.assertEqual((self.payloads(), self.payloads(queue="other")), ([b"a"], [b"o"]))
+
+    def test_a_full_target_ends_it(self) -> None:
+        """What comes after what has no room is not looked at, however much it is; all stays in order."""
+        count = 3 * RUN_MESSAGES
+        self.publish(*[b"%d" % number for number in range(count)], queue="q.dead")
+        self.policy("t", capacity=1)
+        self.assertEqual(self.redrive(target="t"), 1)
+        self.assertEqual(len(self.named("q.dead").lane.payloads), count - RUN_MESSAGES)
+        self.assertEqual(self.payloads(count, "q.dead"), [b"%d" % number for number in range(1, count)])
+
+    def test_one_behind_many_that_stay(self) -> None:
+        """A bound in messages is one of those that are moved; those before them are looked at together."""
+        self.publish(*[b"plain"] * 100, queue="q.dead")
+        self.bury(b"a", b"b")
+        takes: list[int] = []
+        ready, take = self.named("q.dead").ready, Ready.take
+
+        def taking(it: Ready, *args: Any) -> list[Run]:
+            if it is ready:
+                takes.append(args[0])
+            return take(it, *args)
+
+        self.patch(Ready, "take", taking)
+        self.assertEqual(self.redrive(count=1), 1)
+        self.assertEqual(len(takes), 1)
+        self.assertEqual(self.payloads(), [b"a"])
+        self.assertEqual(self.payloads(200, "q.dead"), [b"plain"] * 100 + [b"b"])
 
     def test_a_target_that_takes_nothing(self) -> None:
         """All stay."""
