@@ -69,10 +69,11 @@ class Keys:
         self._messages.clear()
         self._batches.clear()
         self._kept = 0
+        self._is_scheduled = False
 
     def is_pending(self, moment: int) -> bool:
-        """Of the agenda."""
-        return bool(self._messages or self._batches)
+        """Of the agenda: also where all are gone by now, as those that come until then rely on it."""
+        return self._is_scheduled
 
     def happen(self, moment: int) -> None:
         """Drop the keys whose time is up."""

@@ -61,6 +61,21 @@ class KeyTests(SynchronousTestCase):
         self.agenda.run(9000)
         self.assertEqual((len(self.keys), self.agenda.next_moment), (0, None))
 
+    def test_keys_that_come_after_all_were_dropped(self) -> None:
+        """A change of the window drops them, and the agenda is swept: those that come later are freed in time."""
+        self.keys.add("a", 100)
+        self.keys.drop_old(5100)
+        self.agenda.run(5100)
+        self.keys.add("b", 5200)
+        self.agenda.run(20_000)
+        self.assertEqual((len(self.keys), self.agenda.next_moment), (0, None))
+        self.keys.add("c", 20_000)
+        self.keys.drop_old(25_000)
+        self.assertEqual(self.agenda.next_moment, 25_000)
+        self.keys.add("d", 25_000)
+        self.agenda.run(40_000)
+        self.assertEqual((len(self.keys), self.agenda.next_moment), (0, None))
+
     def test_most_keys(self) -> None:
         """The oldest go first."""
         for number in range(MOST_KEYS + 2):
