@@ -59,12 +59,12 @@ class PlainQueue:
     @property
     def depth(self) -> int:
         """Messages held now, also those that v1 delayed or leased."""
-        return len(self._queue)
+        return len(self._current())
 
     @property
     def capacity(self) -> int:
         """Most messages that it holds."""
-        return self._queue.capacity
+        return self._current().capacity
 
     def enqueue(self, message: Item) -> None:
         """Put one message in; `QueueFull` when a bound forbids it."""
@@ -145,7 +145,7 @@ class PlainQueue:
 
     def statistics(self) -> QueueStatistics:
         """Depth, sizes, bounds and counts at this moment."""
-        queue = self._queue
+        queue = self._current()
         return QueueStatistics(
             depth=len(queue),
             size_bytes=queue.size_bytes,
@@ -207,6 +207,12 @@ class PlainQueue:
         self._lane.mark(now_ms)
         self._lane.until = (int(seconds * 1000) + 1) / 1000
         return False
+
+    def _current(self) -> NamedQueue:
+        """The queue of that name, which may be another one by now."""
+        if self._queue.is_gone:
+            self._now()
+        return self._queue
 
     def _now(self) -> int:
         """Let happen what is due."""

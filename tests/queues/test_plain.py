@@ -104,6 +104,16 @@ class PlainQueueTests(BrokerTestCase):
         self.plain.enqueue(b"b")
         self.assertEqual(self.payloads(), [b"b"])
 
+    def test_a_queue_that_v1_made_anew(self) -> None:
+        """Is the one that v0 tells of."""
+        self.plain.enqueue(b"a")
+        self.broker.delete_queue(DeleteQueue("q"), self.now)
+        self.publish(b"b", b"c")
+        self.policy(capacity=9)
+        statistics: Any = self.plain.statistics()
+        self.assertEqual((self.plain.depth, self.plain.capacity), (2, 9))
+        self.assertEqual((statistics.depth, statistics.enqueued), (2, 2))
+
     def test_moments_over_a_gap(self) -> None:
         """Within one millisecond v1 takes the lane apart; what v0 puts in next has a moment all the same."""
         self.plain.enqueue(b"a")
