@@ -179,7 +179,7 @@ class Lease:
         if self._moved is None:
             self._moved = {}
         self._moved.update(zip(held, repeat(deadline)))
-        agenda.add(deadline, LEASE_END, self.first + held[0], Part(self, held))
+        agenda.add(deadline, LEASE_END, self.first + held[0], Part(self, range(held[0], held[-1] + 1)))
         return len(held)
 
     def end(self) -> None:
@@ -252,11 +252,11 @@ class Lease:
 
 
 class Part:
-    """Some messages of a block that have a deadline of their own."""
+    """Some messages of a block that have a deadline of their own: of these indexes, those that are due then."""
 
     __slots__ = ("_passed", "indexes", "lease")
 
-    def __init__(self, lease: Lease, indexes: Sequence[int]) -> None:
+    def __init__(self, lease: Lease, indexes: range) -> None:
         self.lease = lease
         self.indexes = indexes
         self._passed = 0  # that many were found settled or extended again, and are not looked at any more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.queues.lease import OPEN_RECEIPTS, SMALL_PULL, Unknown
+from quickpulse.queues.lease import OPEN_RECEIPTS, SMALL_PULL, Part, Unknown
 from quickpulse.requests import Action
 from tests.queues.brokers import BrokerTestCase
 
@@ -89,6 +89,22 @@ class LeaseTests(BrokerTestCase):
         self.later(1)
         self.assert_where(ready=6)
         self.assertEqual(self.payloads(), [b"0", b"1", b"2", b"3", b"4", b"5"])
+
+    def test_extending_a_part_with_holes(self) -> None:
+        """What was settled, or extended again, is no part of it; nothing is kept for each of its messages."""
+        self.publish(*[b"%d" % each for each in range(6)])
+        first = self.pull(6, lease_ms=100).first_receipt
+        self.settle(first + 2)
+        self.settle(*range(first, first + 5), action=Action.EXTEND, lease_ms=200)
+        self.settle(first + 3, action=Action.EXTEND, lease_ms=300)
+        parts = [entry[4] for entry in self.broker._agenda._heap if isinstance(entry[4], Part)]
+        self.assertEqual({type(part.indexes) for part in parts}, {range})
+        left = []
+        for _ in range(3):
+            self.later(100)
+            left.append(self.info().leased)
+        self.assertEqual(left, [4, 1, 0])
+        self.assertEqual(self.payloads(), [b"0", b"1", b"3", b"4", b"5"])
 
     def test_extending_all(self) -> None:
         """One deadline for what is left of a block; the old one means nothing any more."""
