@@ -104,6 +104,8 @@ class MemoryBroker:
         """Take messages out, now or when there are some."""
         if self._is_draining:
             raise Draining
+        if self._turn is not None:
+            self._serve_before(request)
         deliveries = self._do(self._broker.pull, request)
         if deliveries.batch.payloads or not request.wait_ms:
             return deliveries
@@ -221,6 +223,13 @@ class MemoryBroker:
         """Somebody who waits can be served: in a turn of its own, so that what a read brings is given out together."""
         if self._turn is None and not self._is_closed:
             self._turn = self._next_turn(self._serve)
+
+    def _serve_before(self, request: Pull) -> None:
+        """Whoever waits for the same came first, and would be served only in the next turn."""
+        try:
+            self._waiting.serve_before(request.queues, self._now_ms())
+        except Exception:  # not of this request
+            _log.failure("who waits for messages could not be served")
 
     def _serve(self) -> None:
         self._turn = None

@@ -9,7 +9,7 @@ Time is an argument, as everywhere in the domain. Whoever holds the clock calls 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Protocol
@@ -19,6 +19,7 @@ from zope.interface import implementer
 from quickpulse.errors import InvalidArgument, NotFound, QuickPulseError
 from quickpulse.interfaces import ISubscription
 from quickpulse.queues.lines import LEAST_COMPACTED, Line, Party
+from quickpulse.queues.policies import require_between
 from quickpulse.requests import Deliveries, Pull, Subscribe
 
 HELPING_MESSAGES = 256
@@ -264,8 +265,9 @@ class Waiting:
         """Push messages of a queue; the first may come with the next `serve`.
 
         :param give_back: called with a subscription whose subscriber is gone: put back what is leased to it.
-        :raises InvalidArgument: of the credit.
+        :raises InvalidArgument: of the credit, or of how long leases are.
         """
+        require_between("lease_ms", request.lease_ms, 0, 1 << 62)
         subscription = Subscription(self._broker, request, deliver, ended, give_back, self._wake)
         line = self._line(request.queue)
         line.join(subscription)
@@ -297,6 +299,19 @@ class Waiting:
             if self._woken:
                 self._has_work()
 
+    def serve_before(self, queues: Sequence[str], now_ms: int) -> None:
+        """Somebody asks for what these queues have: who waits for it and was not served yet came before.
+
+        One helping for each is enough, so that a subscription with much credit does not hold up who asks.
+        """
+        for line in map(self._lines.get, queues):
+            if line is not None and line in self._woken and not self._is_serving:
+                self._is_serving = True
+                try:
+                    line.serve(now_ms, min(len(line.members), TURN_HELPINGS))
+                finally:
+                    self._is_serving = False
+
     def next_deadline(self) -> int | None:
         """When the time of somebody is up; None: of nobody."""
         deadlines = self._deadlines
@@ -325,6 +340,7 @@ class Waiting:
             self._end(line, error)
 
     def _end(self, line: Line, error: QuickPulseError) -> None:
+        self._emptied(line)  # who waits again when it hears of this stands in another line
         for party in list(line.members):
             party.end(error)
 
@@ -338,9 +354,10 @@ class Waiting:
         return line
 
     def _emptied(self, line: Line) -> None:
-        del self._lines[line.queue]
         self._woken.pop(line, None)
-        self._broker.unwatch(line.queue, self._wakers.pop(line.queue))
+        if self._lines.get(line.queue) is line:
+            del self._lines[line.queue]
+            self._broker.unwatch(line.queue, self._wakers.pop(line.queue))
 
     def _wake(self, line: Line) -> None:
         if line.members:

@@ -15,6 +15,7 @@ from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import Draining, InvalidArgument, NotFound, QueueUnavailable
 from quickpulse.interfaces import IMessageQueue
 from quickpulse.queues.broker import Broker
+from quickpulse.queues.waiting import HELPING_MESSAGES
 from quickpulse.requests import (
     Action,
     Batch,
@@ -172,6 +173,31 @@ class PullTests(BrokerTestCase):
         self.publish(b"b")
         self.assertEqual(self.payloads(second), [b"b"])
 
+    def test_first_come_first_served(self) -> None:
+        """A pull that comes with the message, or right behind it, does not overtake one that waits."""
+        first, second = self.pull(wait_ms=1000), self.pull("p", "q", wait_ms=1000)
+        for _ in range(2):
+            self.broker.publish(Publish("q", Batch([b"a"])))
+            self.assertEqual(self.payloads(self.pull()), [])
+        self.assertEqual([self.payloads(each) for each in (first, second)], [[b"a"], [b"a"]])
+        self.broker.publish(Publish("q", Batch([b"b"])))
+        self.assertEqual(self.payloads(self.pull()), [b"b"])
+
+    def test_a_subscription_is_not_overtaken(self) -> None:
+        """It has one helping before who asks."""
+        self.subscribe(1000)
+        self.broker.publish(Publish("q", Batch([b"a"] * (HELPING_MESSAGES + 1))))
+        self.assertEqual(self.payloads(self.pull()), [b"a"])
+        self.assertEqual([len(each) for each in self.got], [HELPING_MESSAGES])
+
+    def test_one_before_that_fails(self) -> None:
+        """Is told to the log, and not to who asks."""
+        self.broker.subscribe(Subscribe("q", 1), lambda _: 1 / 0, self.ended.append)
+        self.broker.publish(Publish("q", Batch([b"a", b"b"])))
+        self.assertEqual(self.payloads(self.pull()), [b"b"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([type(error) for error in self.ended], [QueueUnavailable])
+
     def test_none_comes(self) -> None:
         """Empty, when the time is up and not before."""
         waiting = self.pull(wait_ms=1000)
@@ -305,6 +331,25 @@ class SubscriptionTests(BrokerTestCase):
         self.broker.delete_queue(DeleteQueue("q"))
         self.assertIsInstance(self.ended[0], NotFound)
         self.assertEqual(self.payloads(waiting), [])
+
+
+class DeletionTests(BrokerTestCase):
+    """A queue is deleted, and who waited for it waits again at once."""
+
+    def test_waiting_again(self) -> None:
+        """It is served by the new queue, and so is who comes later."""
+        got: list[str] = []
+
+        def again(_: Any) -> None:
+            self.pull(wait_ms=1000).addCallback(lambda _: got.append("again"))
+
+        self.pull(wait_ms=1000).addCallback(again)
+        ended = self.pull(wait_ms=1000)
+        self.broker.delete_queue(DeleteQueue("q"))
+        self.assertEqual((self.payloads(ended), self.broker.read_queues()[0].waiters), ([], 1))
+        self.pull(wait_ms=1000).addCallback(lambda _: got.append("later"))
+        self.publish(b"a", b"b")
+        self.assertEqual(got, ["again", "later"])
 
 
 class AdministrationTests(BrokerTestCase):

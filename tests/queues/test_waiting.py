@@ -272,6 +272,12 @@ class SubscriptionTests(WaitingTestCase):
         self.put("q", b"x" * 1000, b"y")
         self.assertEqual(len(self.got[0][1]), 2)
 
+    def test_a_lease_of_no_length(self) -> None:
+        """Refused at once, and not only when there is a message."""
+        self.assertRaises(InvalidArgument, self.subscribe, "a", "q", 1, lease_ms=(1 << 62) + 1)
+        self.assertRaises(InvalidArgument, self.subscribe, "a", "q", 1, lease_ms=-1)
+        self.assert_nothing_is_left()
+
     def test_too_much_credit(self) -> None:
         """Refused, and what there was is still there."""
         self.assertRaises(InvalidArgument, self.subscribe, "a", "q", MOST_CREDIT + 1)
