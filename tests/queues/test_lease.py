@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.queues.lease import OPEN_RECEIPTS, SMALL_PULL, Part, Unknown
-from quickpulse.requests import Action
+from quickpulse.requests import Action, Settle
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -95,7 +95,7 @@ class LeaseTests(BrokerTestCase):
         self.publish(*[b"%d" % each for each in range(6)])
         first = self.pull(6, lease_ms=100).first_receipt
         self.settle(first + 2)
-        self.settle(*range(first, first + 5), action=Action.EXTEND, lease_ms=200)
+        self.broker.settle(Settle("q", ((first, first + 4),), Action.EXTEND, lease_ms=200), self.now)
         self.settle(first + 3, action=Action.EXTEND, lease_ms=300)
         parts = [entry[4] for entry in self.broker._agenda._heap if isinstance(entry[4], Part)]
         self.assertEqual({type(part.indexes) for part in parts}, {range})
