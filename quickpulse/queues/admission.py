@@ -7,7 +7,7 @@ to live.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from itertools import accumulate
 
@@ -47,6 +47,24 @@ def fault_of(properties: Properties) -> InvalidArgument | None:
     except InvalidArgument as error:
         return error
     return None
+
+
+class Sums:
+    """How many messages of these sizes there is room for."""
+
+    __slots__ = ("costs", "sizes")
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        self.sizes = list(accumulate(sizes))
+        self.costs = [size + count * MESSAGE_BYTES for count, size in enumerate(self.sizes, 1)]
+
+    def within(self, messages: int, in_queue: int, in_server: int, start: int = 0) -> int:
+        """Where those end, from the one at `start` on, that together are no more than that."""
+        if start:
+            in_queue += self.sizes[start - 1]
+            in_server += self.costs[start - 1]
+        stop = min(start + messages, bisect_right(self.sizes, in_queue), bisect_right(self.costs, in_server))
+        return max(stop, start)
 
 
 class Admission:
@@ -168,16 +186,13 @@ class Admission:
         if fits(queue, len(candidates), self._total(candidates)):
             self._store(candidates)
             return
-        sizes = list(accumulate(map(self._size, candidates)))
-        taken = [size + count * MESSAGE_BYTES for count, size in enumerate(sizes, 1)]
-        count = min(
-            max(queue.capacity - len(queue), 0),
-            bisect_right(sizes, queue.capacity_bytes - queue.size_bytes),
-            bisect_right(taken, usage.limit - usage.used),
+        sums = Sums(map(self._size, candidates))
+        count = sums.within(
+            queue.capacity - len(queue), queue.capacity_bytes - queue.size_bytes, usage.limit - usage.used
         )
         refused = candidates[count:]
         if refused:
-            self._refuse(refused, sizes[count - 1] + self._size(refused[0]) if count else sizes[0], count + 1)
+            self._refuse(refused, sums.sizes[count], count + 1)
         self._store(candidates[:count])
 
     def _admit_all(self, candidates: Sequence[int]) -> None:
@@ -202,11 +217,20 @@ class Admission:
         if make_room(queue, len(candidates), size_bytes):
             self._store(candidates)
             return
-        for place, index in enumerate(candidates):
-            if not make_room(queue, 1, self._size(index)):
-                self._refuse(candidates[place:], self._size(index), 1)
+        sums, done = Sums(map(self._size, candidates)), 0
+        while done < len(candidates):  # stretch by stretch, for each of which all that is ready may go
+            ready_bytes = queue.size_bytes - queue.held_bytes
+            used = queue.usage.used - ready_bytes - len(queue.ready) * MESSAGE_BYTES
+            stop = sums.within(
+                queue.capacity - queue.held, queue.capacity_bytes - queue.held_bytes, queue.usage.limit - used, done
+            )
+            part = candidates[done:stop]
+            if not part:
+                self._refuse(candidates[done:], self._size(candidates[done]), 1)
                 return
-            self._store((index,))
+            make_room(queue, len(part), self._total(part))
+            self._store(part)
+            done = stop
 
     def _refuse(self, indexes: Sequence[int], size_bytes: int, count: int) -> None:
         """These do not fit, because so much together is too much for the queue, or for the server."""

@@ -240,9 +240,9 @@ class NamedQueue:
             for sequence in sequences:
                 self.extras.pop(sequence, None)
 
-    def drop_oldest(self, count: int) -> None:
-        """Drop ready messages with the lowest sequences: at least one if there is any, at most `count`."""
-        run = self.ready.take_oldest(count, self.extras)
+    def drop_oldest(self, count: int, room: int, each_bytes: int) -> None:
+        """Drop ready messages with the lowest sequences, as `Ready.take_oldest` takes them."""
+        run = self.ready.take_oldest(count, room, each_bytes, self.extras)
         if run is not None:
             self.counts.dropped += len(run.payloads)
             self.gone(run.sequences, run.size_bytes)

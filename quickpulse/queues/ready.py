@@ -8,9 +8,10 @@ the other's head has a lower sequence. Runs of which nothing is left (their time
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush, heapreplace, merge
 from itertools import count as counting
+from itertools import islice
 
 from quickpulse.queues.lane import Lane
 from quickpulse.queues.runs import RUN_MESSAGES, Extras, Run, fitting
@@ -94,21 +95,33 @@ class Ready:
             self._empty = 0
         return taken
 
-    def take_oldest(self, count: int, extras: Extras) -> Run | None:
-        """Take out the message with the lowest sequence of all, whatever its priority.
+    def take_oldest(self, count: int, room: int, each_bytes: int, extras: Extras) -> Run | None:
+        """Take out messages with the lowest sequences of all, whatever their priority: at least one if there is any.
 
-        :param count: where all are in the lane, so many of them may be taken together.
+        :param count: at most so many.
+        :param room: only as far as they are within so many bytes.
+        :param each_bytes: that a message counts for beside payload and texts.
         """
-        if not self.in_runs:
-            return self.lane.take(count, 1 << 62, extras) if self.lane.payloads else None
-        best, heap = self.lane.head if self.lane.payloads else 1 << 62, None
-        for priority in self.priorities:
-            candidate = self._head(priority)
-            if candidate is not None and candidate[0][0] < best:
-                best, heap = candidate[0][0], candidate
-        if heap is not None:
-            return self._cut(heap, 1, extras)
-        return self.lane.take(1, 1 << 62, extras) if self.lane.payloads else None
+        heaps = [heap for heap in map(self._head, self.priorities) if heap is not None] if self.in_runs else []
+        heap = min(heaps, key=lambda heap: heap[0][0], default=None)
+        lane = self.lane
+        if heap is None or (lane.payloads and lane.head < heap[0][0]):
+            if not lane.payloads:
+                return None
+            count = min(count, heap[0][0] - lane.head) if heap is not None else count
+            payloads = list(islice(lane.payloads, min(count, RUN_MESSAGES)))
+            sequences: Sequence[int] = range(lane.head, lane.head + len(payloads))  # as far as there is no gap
+            if extras or sum(map(len, payloads)) + len(payloads) * each_bytes > room:
+                count = fitting(payloads, sequences, room, 0, each_bytes, extras)
+            return lane.take(max(count, 1), 1 << 62, extras)
+        others = [other[0][0] for other in heaps if other is not heap] + [entry[0] for entry in heap[1:3]]
+        if lane.payloads:
+            others.append(lane.head)
+        run = heap[0][1]
+        count = _before(run, count, min(others, default=1 << 62))
+        if extras or run.size_bytes + len(run.payloads) * each_bytes > room:
+            count = fitting(run.payloads[:count], run.sequences[:count], room, run.weight, each_bytes, extras)
+        return self._cut(heap, max(count, 1), extras)
 
     def look(self, count: int) -> Iterator[Run]:
         """Copies of what is ready, in the order of taking, `count` messages or more; sizes are not told."""
@@ -167,12 +180,10 @@ class Ready:
     def _take_run(self, heap: list[tuple[int, Run]], count: int, room: int, extras: Extras) -> Run | None:
         """From the run at the head of `heap`, as far as no other has a lower sequence."""
         run = heap[0][1]
-        count = min(count, len(run.payloads))
         next_sequence = min((entry[0] for entry in heap[1:3]), default=1 << 62)
         if run.priority == 0 and self.lane.payloads:
             next_sequence = min(next_sequence, self.lane.head)
-        if run.sequences[count - 1] > next_sequence:
-            count = bisect_left(run.sequences, next_sequence, 0, count)
+        count = _before(run, count, next_sequence)
         framing = run.framing
         if extras or run.size_bytes + len(run.payloads) * framing > room:
             count = fitting(run.payloads[:count], run.sequences[:count], room, run.weight, framing, extras)
@@ -187,6 +198,12 @@ class Ready:
         else:
             heappop(heap)
         return piece
+
+
+def _before(run: Run, count: int, sequence: int) -> int:
+    """How many of the first `count` messages of a run come before that sequence."""
+    count = min(count, len(run.payloads))
+    return count if run.sequences[count - 1] <= sequence else bisect_left(run.sequences, sequence, 0, count)
 
 
 def _first(run: Run) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
 
+_ENOUGH = 1 << 62
+"""No bound."""
+
 
 def fits(queue: NamedQueue, count: int, size_bytes: int) -> bool:
     """Whether so much fits into the queue, and into the server, as they are."""
@@ -30,5 +33,13 @@ def make_room(queue: NamedQueue, count: int, size_bytes: int) -> bool:
     if not could_fit(queue, count, size_bytes):
         return False
     while not fits(queue, count, size_bytes):
-        queue.drop_oldest(max(len(queue) + count - queue.capacity, 1))
+        messages = len(queue) + count - queue.capacity  # that are too many; likewise
+        in_queue = queue.size_bytes + size_bytes - queue.capacity_bytes
+        in_server = queue.usage.used + size_bytes + count * MESSAGE_BYTES - queue.usage.limit
+        if messages > 0:
+            queue.drop_oldest(messages, _ENOUGH, 0)
+        elif in_queue > 0:
+            queue.drop_oldest(_ENOUGH, in_queue, 0)
+        else:
+            queue.drop_oldest(_ENOUGH, in_server, MESSAGE_BYTES)
     return True

@@ -99,7 +99,7 @@ class ReadyTests(SynchronousTestCase):
         self.lane(1)
         self.put(1, priority=9)
         self.put(2)
-        taken = [self.ready.take_oldest(1, {}) for _ in range(4)]
+        taken = [self.ready.take_oldest(1, 1 << 62, 0, {}) for _ in range(4)]
         self.assertEqual([list(run.sequences) if run else None for run in taken], [[1], [2], [3], None])
 
     def test_emptied(self) -> None:

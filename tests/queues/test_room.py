@@ -5,7 +5,9 @@ from __future__ import annotations
 from quickpulse.queues.broker import Broker
 from quickpulse.queues.named import MESSAGE_BYTES
 from quickpulse.queues.policies import Limits
+from quickpulse.queues.ready import Ready
 from quickpulse.queues.room import could_fit, fits, make_room
+from quickpulse.requests import DeleteQueue, Overflow
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -57,3 +59,33 @@ class RoomTests(BrokerTestCase):
         queue = self.named("log")
         self.assertTrue(make_room(queue, 2, 2))
         self.assertEqual((queue.counts.dropped, self.payloads(queue="log")), (2, [b"c"]))
+
+    def test_one_long_message_for_many_short_ones(self) -> None:
+        """They go run by run, with priorities and properties or without; as many as it takes, and no more."""
+        taken: list[int] = []
+        take_oldest = Ready.take_oldest
+
+        def counting(ready, *args):
+            run = take_oldest(ready, *args)
+            taken.append(len(run.payloads))
+            return run
+
+        self.patch(Ready, "take_oldest", counting)
+        self.broker = Broker(limits=Limits(total_bytes=10_000 * (MESSAGE_BYTES + 1)))
+        for properties in ({}, {"priority": 3}, {"content_type": "a"}):
+            each = 1 + len(properties.get("content_type", ""))
+            for capacity_bytes, cost in (
+                (10_000, each),
+                (1 << 20, each + MESSAGE_BYTES),
+            ):  # of the queue, or the server
+                self.policy("log", capacity_bytes=capacity_bytes, overflow=Overflow.DROP_OLDEST)
+                self.publish(*[b"x"] * 10_000, queue="log", **properties)
+                queue = self.named("log")
+                queue.counts.dropped = 0
+                taken.clear()
+                self.assertTrue(make_room(queue, 1, 9000))
+                self.assertLess(len(taken), 30)
+                self.assertEqual(sum(taken), queue.counts.dropped)
+                self.assertTrue(fits(queue, 1, 9000))
+                self.assertFalse(fits(queue, 1, 9000 + cost))
+                self.broker.delete_queue(DeleteQueue("log"), self.now)
