@@ -114,8 +114,9 @@ class Session:
         self._link, self.is_ready = None, False
         open_calls, self._open = list(self._open.values()), {}
         subscriptions, self._subscriptions = list(self._subscriptions.values()), {}
+        for subscribing in [*self._dormant, *subscriptions]:
+            subscribing.lost()
         for subscribing in subscriptions:
-            subscribing.id = 0
             if subscribing.is_ending:
                 subscribing.end(None)
             else:

@@ -113,8 +113,10 @@ class Settling:
 
         :raises QuickPulseError: it will not be sent; what would be put back comes again anyway.
         """
-        if self._closed is not None and action is Action.RELEASE:
-            return
+        if self._closed is not None:
+            if action is Action.RELEASE:
+                return
+            raise self._closed
         self._others.append((queue, ranges, action, how))
         if not self.is_awake:
             self.awake()

@@ -31,6 +31,8 @@ class Subscribing:
         self.id = 0
         """The request_id on this connection; 0: there is none for now."""
         self.helpings: deque[Leased] = deque()
+        self.taken_back: Callable[[], None] | None = None
+        """Called when the server has taken back what its user has not seen."""
         self.is_ending = False
         """Whether its user wants no more."""
         self.is_ended = False
@@ -67,6 +69,17 @@ class Subscribing:
         self._held_bytes += size_of(leased.deliveries)
         self.helpings.append(leased)
         self._changed()
+
+    def lost(self) -> None:
+        """The connection is over. What the server then takes back comes again, and is not handed on."""
+        self.id = 0
+        if self._template.release_on_disconnect:
+            for leased in self.helpings:
+                self._held -= len(leased.deliveries.batch.payloads)
+                self._held_bytes -= size_of(leased.deliveries)
+            if self.taken_back is not None:
+                self.taken_back()
+            self.helpings.clear()
 
     def handed_on(self, leased: Leased) -> bool:
         """The user's code has seen all of a helping; whether it is time to give room."""

@@ -23,6 +23,7 @@ class Subscription:
         self._queue = request.queue
         self._changed = Signal(client.runtime)
         self._subscribing = Subscribing(request, self._changed.fire)
+        self._subscribing.taken_back = self._put_back  # the server has done so
         self._leased: Leased | None = None
         self._batch: Batch | None = None
         self._payloads: Sequence[bytes] = ()

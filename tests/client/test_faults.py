@@ -359,6 +359,32 @@ class QueueFaults(Faults):
 
         run(main())
 
+    def test_cut_while_the_server_takes_back(self) -> None:
+        """What was pushed and nobody has seen comes again, once: it can be settled."""
+        server = self.start()
+        face = self.face
+
+        async def main() -> None:
+            proxy = Proxy(server.ports[self.port_name])
+            client = await self.connect(self.url_of(await proxy.start()))
+            queue = client.queue(self.name)
+            await face.do(queue.publish_many, [b"0", b"1", b"2", b"3"])
+            messages = await face.subscription(queue, release_on_disconnect=True)
+            payloads = []
+            for _ in range(4):
+                message = await face.next(messages)
+                await face.do(message.ack, confirm=True)
+                payloads.append(message.payload)
+                if not message.payload.strip(b"01"):
+                    proxy.cut()
+                    await face.do(queue.stats)  # whose reply comes by another connection
+            self.assertEqual(payloads, [b"0", b"1", b"2", b"3"])
+            await face.do(messages.close)
+            await face.do(client.close)
+            await proxy.stop()
+
+        run(main())
+
     def test_killed_consumer(self) -> None:
         """What it held comes back after the lease, counted; what it had acked does not."""
         url = self.url(server_of(self.grpc_server))

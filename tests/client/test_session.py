@@ -393,6 +393,22 @@ class SubscriptionTests(SessionTestCase):
         self.world.broker = World().broker
         self.assertEqual(len(self.world.connect().kinds(Subscribe)), 1)
 
+    def test_taken_back(self) -> None:
+        """What the server takes back at the end of a connection is not handed on, and there is room for it again."""
+        taken_back: list[int] = []
+        for is_taken, handed_on, held in ((False, 3, 1), (True, 0, 4)):
+            subscribing = Subscribing(Subscribe("q", 4, release_on_disconnect=is_taken), lambda: None)
+            subscribing.taken_back = lambda each=subscribing: taken_back.append(len(each.helpings))
+            self.session.subscribe(subscribing)
+            self.publish(3)
+            self.world.lose(LOST)
+            self.assertEqual(sum(len(each.deliveries.batch.payloads) for each in subscribing.helpings), handed_on)
+            (*_, request) = self.world.connect().kinds(Subscribe)
+            self.assertEqual(request.credit_messages, held)
+            self.session.unsubscribe(subscribing)
+            self.world.read()
+        self.assertEqual(taken_back, [1])
+
     def test_unsubscribe(self) -> None:
         """Its end is told, with and without a connection."""
         subscribing = self.subscribe()
