@@ -352,10 +352,10 @@ def choose_mode(flag: str | None, environment: Mapping[str, str]) -> str:
     raise SettingsError(f"{problem}: {HOW_TO_CHOOSE}")
 
 
-def suggest(word: str, known: list[str]) -> str:
-    """The end of an error about an unknown `word`: the nearest known one, if any is near."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def suggest(word: str, known: list[str], near: float = 0.6) -> str:
+    """The end of an error about an unknown `word`: the nearest known one, if any is as `near` as that, of 1."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=near)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _known_mode(value: str, source: str) -> str:

@@ -11,13 +11,19 @@ from quickpulse.cli.completing import complete_queue
 from quickpulse.cli.connecting import Server, with_server
 from quickpulse.cli.exits import Exit, say
 from quickpulse.cli.forms import form_of_queue
-from quickpulse.cli.output import show, show_json
+from quickpulse.cli.output import number, show, show_json
 from quickpulse.cli.reading import as_json
 from quickpulse.cli.tables import pairs, rows_of_policy
-from quickpulse.client import Queue
+from quickpulse.client import Client, Queue
 from quickpulse.errors import NotFound
 from quickpulse.requests import UNBOUNDED, Overflow, Policy
 from quickpulse.settings import suggest
+
+LOOKED_AT = 1000
+"""Messages, before a redrive moves them."""
+
+NO_NAMES = ("none", "null", "off", "no", "false", "never")
+"""What nobody calls a queue, and means that there should be none."""
 
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -38,7 +44,7 @@ def policy(server: Server, queue: str, changes: tuple[str, ...], is_json: bool) 
     overflow            reject or drop_oldest: what a full queue does
     lease_ms            how long a message is leased
     max_deliveries      then it is a dead letter; 0 is never
-    dead_letter_queue   where those go; empty is QUEUE.dead
+    dead_letter_queue   where those go, a name; empty is QUEUE.dead
     retry_delays_ms     after each failure, such as 0,1000,10000
     dedup_window_ms     how long keys are remembered
     idle_expiry_ms      when an empty queue without a policy is forgotten
@@ -82,6 +88,8 @@ def change_of(text: str) -> tuple[str, Any]:
 def value_of(key: str, text: str) -> Any:
     """What a value means for this key; ValueError says what was expected."""
     if key == "dead_letter_queue":
+        if text.lower() in NO_NAMES:
+            raise ValueError("expected the name of a queue, or nothing for QUEUE.dead; max_deliveries=0 is without")
         return text
     if key == "overflow":
         if text not in (words := [each.value for each in Overflow]):
@@ -89,7 +97,9 @@ def value_of(key: str, text: str) -> Any:
         return Overflow(text)
     if key == "retry_delays_ms":
         return tuple(whole(part) for part in text.split(",")) if text else ()
-    if key == "capacity_bytes" and text == "unbounded":
+    if key == "capacity_bytes" and not text.isdecimal():
+        if text != "unbounded":
+            raise ValueError("expected a whole number, or unbounded")
         return UNBOUNDED
     return whole(text)
 
@@ -126,13 +136,37 @@ def resume(server: Server, queue: str) -> None:
 @queue_name
 @click.option("--target", default="", metavar="QUEUE", help="Where to; without it, where each came from.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option("--any", "is_any", is_flag=True, help="With --target: also what is no dead letter.")
 @with_server
-def redrive(server: Server, queue: str, target: str, count: int | None) -> Exit:
+def redrive(server: Server, queue: str, target: str, count: int | None, is_any: bool) -> Exit:
     """Put the messages of the dead-letter queue QUEUE back, as new messages."""
     with server.connect() as client:
-        moved = client.queue(queue).redrive(target=target, max_messages=count or 0)
-    say(f"{moved} put back")
+        letters = client.queue(queue)
+        if target and not is_any:
+            require_dead_letters(letters)
+        moved = letters.redrive(target=target, max_messages=count or 0)
+        hint = "" if moved else where_dead_letters_are(client, queue)
+    say(f"{moved} put back{hint}")
     return Exit.OK if moved else Exit.NOTHING
+
+
+def require_dead_letters(queue: Queue) -> None:
+    """Move nobody's live messages by mistake: a redrive with a target takes whatever there is.
+
+    :raises UsageError: among those that come next is one that is no dead letter.
+    """
+    if any(message.source is None for message in queue.peek(LOOKED_AT)):
+        raise click.UsageError(f"{queue.name} has messages that are no dead letters: give --any to move them too")
+
+
+def where_dead_letters_are(client: Client, name: str) -> str:
+    """What to say when there were none, and those of this queue are in another."""
+    try:
+        place = client.queue(name).stats().policy.dead_letter_queue or f"{name}.dead"
+        ready = client.queue(place).stats().ready
+    except NotFound:
+        return ""
+    return f"; the dead letters of {name} are in {place}: {number(ready)} ready" if place != name else ""
 
 
 @click.command(short_help="Throw away the messages of a queue.")

@@ -13,6 +13,8 @@ import click
 from click.core import ParameterSource
 
 from quickpulse.client import Client, ConnectionLost, ConnectionRefused, Options, connect
+from quickpulse.errors import NotFound, QuickPulseError
+from quickpulse.settings import suggest
 
 URL = "quickpulse://127.0.0.1:50051"
 
@@ -22,6 +24,9 @@ REFUSED_SECONDS = 1.5
 """Where nobody listens, and nothing was said of how long to wait."""
 
 TOKEN_VARIABLE = "QUICKPULSE_TOKEN"
+
+NEAR = 0.7
+"""How much alike names of queues are, one of which may be meant: `jobs` and `jbos`, not `jobs` and `jobs.dead`."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,6 +59,14 @@ class Server:
             if left <= 0 or isinstance(lost, ConnectionRefused):
                 raise
         return connect(self.url, options=options, wait_seconds=left)  # it is slow, or does not speak yet
+
+    def near(self, name: str) -> str:
+        """The end of an error about a queue that is not there: one with nearly the same name."""
+        try:
+            with self.connect() as client:
+                return suggest(name, [info.name for info in client.list_queues()], NEAR)
+        except QuickPulseError:
+            return ""
 
 
 def read_token(path: str | None) -> str:
@@ -100,6 +113,9 @@ def with_server(function: F) -> F:
     def with_it(url: str, token_file: str | None, timeout: float, **others: Any) -> Any:
         is_said = click.get_current_context().get_parameter_source("timeout") is not ParameterSource.DEFAULT
         server = Server(url, read_token(token_file), timeout, timeout if is_said else REFUSED_SECONDS)
-        return function(server, **others)
+        try:
+            return function(server, **others)
+        except NotFound as error:
+            raise NotFound(f"{error}{server.near(others.get('queue', ''))}") from None
 
     return with_it  # type: ignore[return-value]

@@ -47,6 +47,9 @@ class PolicyTests(CommandTestCase):
             ("capacity", "expected KEY=VALUE"),
             ("overflow=drop_oldes", "did you mean drop_oldest?"),
             ("capacity=0", "capacity is 0, expected 1 to"),
+            ("capacity_bytes=none", "expected a whole number, or unbounded"),
+            ("dead_letter_queue=None", "expected the name of a queue"),
+            ("dead_letter_queue=off", "max_deliveries=0 is without"),
         ):
             self.assertIn(said, self.command("policy", self.name, "--set", word, status=2).stderr)
 
@@ -91,6 +94,20 @@ class RedriveTests(CommandTestCase):
         """To a queue that is named."""
         self.command("redrive", f"{self.name}.dead", "--target", f"{self.name}.other")
         self.assertEqual(self.client.queue(f"{self.name}.other").take_many(5), [b"a", b"b"])
+
+    def test_not_what_is_alive(self) -> None:
+        """Messages that are no dead letters are moved only when that is said."""
+        self.queue.publish(b"live")
+        words = ("redrive", self.name, "--target", f"{self.name}.other")
+        self.assertIn("no dead letters: give --any", self.command(*words, status=2).stderr)
+        self.assertEqual(self.queue.stats().ready, 1)
+        self.command(*words, "--any")
+        self.assertEqual(self.client.queue(f"{self.name}.other").take_many(5), [b"live"])
+
+    def test_the_wrong_queue(self) -> None:
+        """Whose dead letters are elsewhere: that is said."""
+        said = self.command("redrive", self.name, status=3).stderr
+        self.assertEqual(said, f"0 put back; the dead letters of {self.name} are in {self.name}.dead: 2 ready\n")
 
 
 class AskTests(CommandTestCase):

@@ -58,8 +58,8 @@ class StatsTests(CommandTestCase):
 
     def test_no_such_queue(self) -> None:
         """Status 3, and one line."""
-        result = self.command("stats", self.name, status=3)
-        self.assertEqual((result.stdout, result.stderr), ("", f"quickpulse: there is no queue {self.name}\n"))
+        result = self.command("stats", "@@@", status=3)
+        self.assertEqual((result.stdout, result.stderr), ("", "quickpulse: there is no queue @@@\n"))
 
     def test_watching(self) -> None:
         """Look after look, until SIGINT, which is no failure."""
@@ -126,6 +126,14 @@ class PeekTests(CommandTestCase):
         self.assertEqual(told[0]["delivery_count"], 0)
         self.command("pub", self.name, "--json", stdin=result.stdout_bytes)
         self.assertEqual(self.queue.stats().ready, 4)
+
+    def test_a_slip(self) -> None:
+        """A queue with nearly that name is named."""
+        self.queue.set_policy(Policy())
+        slip = self.name.replace("Tests", "Tsets")
+        for verb in ("peek", "stats"):
+            said = self.command(verb, slip, status=3).stderr
+            self.assertEqual(said, f"quickpulse: there is no queue {slip}; did you mean {self.name}?\n")
 
     def test_nothing(self) -> None:
         """Status 3, whether there is a queue or not."""
