@@ -123,18 +123,20 @@ class LoopClient(Client):
             return not sock.is_wanted
 
     def _do(self, sock: SharedSocket, call: Callable[[], None]) -> None:
-        """Something with the session, and what it has to say then.
+        """Something with the session, and what it has to say then; by any thread, which holds the lock.
 
         What is interrupted halfway, by Ctrl-C, spoils the connection: it ends, and another one is made.
         """
+        data, sent = b"", list[int]()
         self._is_in_thread = True
         try:
             call()
             data = self.session.data_to_send()
-            if data and not sock.write(data):
+            if data and not sock.write(data, sent):
                 self.wake(self.write)
         except BaseException:
-            self.cut()
+            if not data or sent != [len(data)]:
+                self.cut()
             raise
         finally:
             self._is_in_thread = False

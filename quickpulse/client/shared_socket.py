@@ -65,19 +65,21 @@ class SharedSocket:
         """Whether nothing waits to be written before."""
         return not self._unwritten and not self._transport.get_write_buffer_size()
 
-    def write(self, data: bytes) -> bool:
-        """What the system takes at once; False: the loop is to write the rest."""
-        sent = 0
+    def write(self, data: bytes, sent: list[int]) -> bool:
+        """What the system takes at once; False: the loop is to write the rest.
+
+        :param sent: gets how many bytes it took, so that this is known whenever Ctrl-C comes.
+        """
         if self.is_writable:
             try:
-                sent = self._socket.send(data, AT_ONCE)
+                sent.extend(map(self._socket.send, (data,), (AT_ONCE,)))  # in one step: signals are handled after it
             except BlockingIOError:
                 pass
             except OSError:  # the connection is over: the loop will see that too
                 return True
-        if sent == len(data):
+        if sent == [len(data)]:
             return True
-        self._unwritten += data[sent:]
+        self._unwritten += data[sum(sent) :]
         return False
 
     def begin(self, turn: object) -> bool:

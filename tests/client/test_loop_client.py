@@ -239,6 +239,22 @@ class InterruptedTests(LendingTestCase):
         self.assertRaises(KeyboardInterrupt, self.queue.publish, b"second")
         self.assertEqual(self.queue.stats().ready, 2)
 
+    def test_when_all_is_written(self) -> None:
+        """Nothing is spoilt: the server is told on the same connection, and what it leased for nobody goes back."""
+        self.borrow()
+        method, transport = SharedSocket.write, self.inner.transport
+
+        def interrupted(*arguments: Any) -> bool:
+            self.patch(SharedSocket, "write", method)
+            method(*arguments)
+            raise KeyboardInterrupt
+
+        self.patch(SharedSocket, "write", interrupted)
+        with self.assertRaises(KeyboardInterrupt):
+            self.queue.get(lease_seconds=600)
+        until(lambda: self.server.stats("jobs").counts["released"] == 1)
+        self.assertIs(self.inner.transport, transport)
+
     def test_while_the_loop_is_woken(self) -> None:
         """Whoever comes next wakes it."""
         running = self.client.running

@@ -60,16 +60,18 @@ class WritingTests(SharedSocketTestCase):
     """In the order in which it was said."""
 
     def test_at_once(self) -> None:
-        """What the system takes."""
-        self.assertTrue(self.shared.write(b"hello"))
+        """What the system takes; how much that is."""
+        sent: list[int] = []
+        self.assertTrue(self.shared.write(b"hello", sent))
+        self.assertEqual(sent, [5])
         self.assertEqual(self.peer.recv(10), b"hello")
 
     def test_rest(self) -> None:
         """What the system does not take is the loop's to write, and so is all that is said meanwhile."""
         sent = bytes(4_000_000)
-        self.assertFalse(self.shared.write(sent))
+        self.assertFalse(self.shared.write(sent, []))
         self.assertFalse(self.shared.is_writable)
-        self.assertFalse(self.shared.write(b"last"))
+        self.assertFalse(self.shared.write(b"last", []))
         self.shared.write_rest()
         self.assertTrue(self.shared.is_writable)
         (rest,) = self.transport.written
@@ -82,7 +84,7 @@ class WritingTests(SharedSocketTestCase):
     def test_behind_the_loop(self) -> None:
         """While the loop has something to write, a thread writes nothing before it."""
         self.transport.waiting_bytes = 1
-        self.assertFalse(self.shared.write(b"second"))
+        self.assertFalse(self.shared.write(b"second", []))
         self.transport.waiting_bytes = 0
         self.shared.write_rest()
         self.assertEqual(self.transport.written, [b"second"])
@@ -90,7 +92,7 @@ class WritingTests(SharedSocketTestCase):
     def test_over(self) -> None:
         """Nobody is to write the rest when the connection has ended."""
         self.shared.close()
-        self.assertTrue(self.shared.write(b"late"))
+        self.assertTrue(self.shared.write(b"late", []))
 
 
 class ReadingTests(SharedSocketTestCase):
