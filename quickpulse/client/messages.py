@@ -119,6 +119,8 @@ class Batch(_Verbs):
     def settle(self, first: int, last: int, action: Action, confirm: bool, how: dict[str, Any]) -> Any:
         """Say it of those from index to index, both included, which are not settled."""
         leased = self._leased
+        if not confirm and action is not Action.EXTEND:
+            leased.say_lost(first, last)
         ranges = leased.claim(first, last, stays_open=action is Action.EXTEND)
         if confirm:
             return self._confirm(leased.deliveries.queue, ranges, action, how, leased.count_lost(first, last))

@@ -34,13 +34,17 @@ class Leased:
 
     def ack(self, index: int) -> None:
         """One is done; the quickest way of all."""
-        if self._flags[index]:
+        if self._flags[index] and self._flags[index] != _LOST:  # of what is known to be lost, the reply is counted
             return
         self._flags[index] = _SETTLED
         self.acks.append(self.deliveries.first_receipt + index)
         settling = self.settling
         if not settling.is_awake:
             settling.awake()
+
+    def say_lost(self, first: int, last: int) -> None:
+        """From index to index, both included, what is known to be lost is said all the same: the reply is counted."""
+        self._flags[first : last + 1] = self._flags[first : last + 1].replace(bytes([_LOST]), bytes([_OPEN]))
 
     def claim(self, first: int, last: int, *, stays_open: bool = False) -> list[Range]:
         """Receipts of those from index `first` to `last` that are not settled; from now on they are, unless they stay.
@@ -122,17 +126,19 @@ class Settling:
             self.awake()
 
     def take(self) -> list[Settle]:
-        """All that was said, as requests; it is handed out once."""
+        """All that was said, as requests; it is handed out once. What is extended is extended before it is settled."""
         self.is_awake = False  # before anything is read, so that what comes meanwhile wakes again
-        requests = []
+        extended: list[Settle] = []
+        requests: list[Settle] = []
         for queue, acks in self._acks.items():
             if acks:
                 receipts = sorted([acks.popleft() for _ in range(len(acks))])
                 requests += settles(queue, ranges_of(receipts), Action.ACK)
         for _ in range(len(self._others)):
             queue, ranges, action, how = self._others.popleft()
-            requests += settles(queue, ranges, action, **how)
-        return requests
+            said = extended if action is Action.EXTEND else requests
+            said += settles(queue, ranges, action, **how)
+        return extended + requests if extended else requests
 
 
 def count_of(ranges: Iterable[Range]) -> int:

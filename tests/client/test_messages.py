@@ -78,7 +78,7 @@ class MessageTests(SynchronousTestCase):
             pass
 
     def test_verbs(self) -> None:
-        """One by one, then the rest of the batch; extending settles nothing."""
+        """One by one, then the rest of the batch; extending settles nothing, and is said first."""
         self.batch[0].nack(delay_seconds=1.5)
         self.batch[1].extend(seconds=2)
         self.batch[1].release()
@@ -87,8 +87,8 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(
             self.settling.take(),
             [
-                Settle("q", [(10, 10)], Action.NACK, delay_ms=1500),
                 Settle("q", [(11, 11)], Action.EXTEND, lease_ms=2000),
+                Settle("q", [(10, 10)], Action.NACK, delay_ms=1500),
                 Settle("q", [(11, 11)], Action.RELEASE),
                 Settle("q", [(12, 12)], Action.DEAD_LETTER, reason="why"),
             ],

@@ -50,6 +50,25 @@ class SettlingTests(SynchronousTestCase):
         self.assertEqual(self.leased.count_lost(0, 4), 2)
         self.assertEqual(self.leased.claim(0, 4), [(103, 104)])
 
+    def test_ack_of_what_was_lost(self) -> None:
+        """It is said once, so that it is counted."""
+        self.leased.lost([(101, 102)])
+        self.leased.ack(1)
+        self.leased.ack(1)
+        self.assertEqual(self.settling.take(), [Settle("q", [(101, 101)])])
+        self.leased.say_lost(0, 4)
+        self.assertEqual(self.leased.claim(0, 4), [(100, 100), (102, 104)])
+        self.assertEqual(self.leased.claim(0, 4), [])
+
+    def test_extended_and_settled(self) -> None:
+        """What is extended is extended first, whatever else was said."""
+        self.settling.add("q", [(103, 103)], Action.NACK)
+        for lease_ms in (1, 2):
+            self.settling.add("q", [(100, 104)], Action.EXTEND, lease_ms=lease_ms)
+        self.leased.ack(0)
+        said = [(each.action, each.lease_ms) for each in self.settling.take()]
+        self.assertEqual(said, [(Action.EXTEND, 1), (Action.EXTEND, 2), (Action.ACK, 0), (Action.NACK, 0)])
+
     def test_taken(self) -> None:
         """There is nothing to be said of what has no receipts."""
         leased = Leased(Deliveries("q", Batch([b"x"] * 5)), self.settling)
