@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from quickpulse.requests import DeleteQueue, Delivery, Pull, Purge, Redrive
@@ -35,15 +36,29 @@ class Host(Protocol):
 class Call:
     """A request that waits for its reply."""
 
-    __slots__ = ("deadline", "done", "id", "is_repeated", "request")
+    __slots__ = ("asked_at", "deadline", "done", "id", "is_repeated", "request")
 
-    def __init__(self, request: Any, done: Done, deadline: float) -> None:
+    def __init__(self, request: Any, done: Done, deadline: float, asked_at: float) -> None:
         self.request = request
         self.done: Done | None = done
         self.deadline = deadline
+        self.asked_at = asked_at
         self.is_repeated = False
         self.id = 0
         """The request_id on this connection; 0: it was not sent."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the server may keep it for a while."""
+        request = self.request
+        return type(request) is Pull and request.wait_ms > 0
+
+    def shorten(self, now: float) -> None:
+        """Of a wait that has begun here, only the rest is asked for."""
+        if self.is_long:
+            waited_ms = round((now - self.asked_at) * 1000)
+            self.request = replace(self.request, wait_ms=max(self.request.wait_ms - waited_ms, 0))
+            self.asked_at = now
 
     @property
     def repeats(self) -> bool:

@@ -41,6 +41,9 @@ from quickpulse.requests import (
 MOST_OPEN = 1_000
 """Requests and subscriptions on a connection; the server takes 1,024. The rest waits here."""
 
+MOST_WITH_PULLS = 900
+"""With so many no pull that may wait is sent, so that there is a place for what is done at once."""
+
 _CONNECTION = 0
 """The request_id of what is about the connection."""
 
@@ -71,6 +74,7 @@ class Session:
         self._closed: QuickPulseError | None = None
         self._open: dict[int, Call] = {}
         self._waiting: deque[Call] = deque()
+        self._waiting_pulls: deque[Call] = deque()  # those that the server may keep
         self._refused: list[Call] = []  # by a server that drains: they wait for the next connection
         self._subscriptions: dict[int, Subscribing] = {}
         self._ids = self._unused_ids()
@@ -91,7 +95,7 @@ class Session:
         self._link = link
         self._ids = self._unused_ids()
         self._heard_at, self._is_asked = now, False
-        call = Call(GetServerInfo(), self._introduced, now + self._options.connect_seconds)
+        call = Call(GetServerInfo(), self._introduced, now + self._options.connect_seconds, now)
         self._send(call)
         self._want_tick(call.deadline)
 
@@ -132,7 +136,8 @@ class Session:
             elif call.done is not None:
                 call.is_repeated = True
                 kept.append(call)
-        self._waiting.extendleft(reversed(kept + self._refused))
+        for call in reversed(kept + self._refused):
+            self._line_of(call).appendleft(call)
         self._refused = []
 
     def data_to_send(self) -> bytes:
@@ -161,17 +166,18 @@ class Session:
 
         :param seconds: how long to wait for it; None: as the options say.
         """
-        return self._ask_until(now + (self._options.timeout_seconds if seconds is None else seconds), request, done)
+        deadline = now + (self._options.timeout_seconds if seconds is None else seconds)
+        return self._ask_until(deadline, now, request, done)
 
-    def _ask_until(self, deadline: float, request: Any, done: Done) -> Call:
-        call = Call(request, done, deadline)
+    def _ask_until(self, deadline: float, now: float, request: Any, done: Done) -> Call:
+        call = Call(request, done, deadline, now)
         if self._closed is not None:
             call.answer(self._closed)
             return call  # and no time to be told of
-        if self.is_ready and not self._waiting and self._has_room:
+        if self.is_ready and not self._waiting and self._has_room_for(call):
             self._send(call)
         else:
-            self._waiting.append(call)
+            self._line_of(call).append(call)
         self._want_tick(call.deadline)
         return call
 
@@ -225,8 +231,9 @@ class Session:
         if call.done is None:
             return
         call.done = None
-        if call in self._waiting:
-            self._waiting.remove(call)
+        line = self._line_of(call)
+        if call in line:
+            line.remove(call)
         elif call in self._refused:
             self._refused.remove(call)
         elif self.is_ready and isinstance(call.request, Pull) and self._open.get(call.id) is call:
@@ -241,7 +248,8 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked and nothing pushed."""
-        return not (self._open or self._waiting or self._refused or self._subscriptions or self._dormant)
+        waiting = self._waiting or self._waiting_pulls or self._refused or self._dormant
+        return not (self._open or self._subscriptions or waiting)
 
     @property
     def is_quiet(self) -> bool:
@@ -252,11 +260,12 @@ class Session:
         """The end: whoever still waits is told, and whoever asks from now on."""
         reason = reason or ClientClosed()
         self._closed = self._closed or reason
-        calls = [*self._open.values(), *self._refused, *self._waiting]
+        calls = [*self._open.values(), *self._refused, *self._waiting, *self._waiting_pulls]
         self._refused = []
         subscriptions = [*self._subscriptions.values(), *self._dormant]
         self._open, self._subscriptions, self._dormant = {}, {}, []
         self._waiting.clear()
+        self._waiting_pulls.clear()
         self._leasing.forget()
         self.settling.close(self._closed)
         for request in self.settling.take():
@@ -270,9 +279,14 @@ class Session:
 
     # ---- sending ----
 
-    @property
-    def _has_room(self) -> bool:
-        return len(self._open) + len(self._subscriptions) < MOST_OPEN
+    def _line_of(self, call: Call) -> deque[Call]:
+        return self._waiting_pulls if call.is_long else self._waiting
+
+    def _has_room_for(self, call: Call) -> bool:
+        used = len(self._open) + len(self._subscriptions)
+        if call.is_long:
+            return used < MOST_WITH_PULLS and not self._waiting_pulls
+        return used < MOST_OPEN
 
     def _unused_ids(self) -> Iterator[int]:
         while True:
@@ -299,12 +313,14 @@ class Session:
         self._host.write_soon()
 
     def _send_waiting(self, now: float) -> None:
-        while self._waiting and self.is_ready and self._has_room:
-            call = self._waiting.popleft()
-            if call.done is not None and call.deadline > now:
-                self._send(call)
-            else:
-                call.answer(self._late(call))
+        for line, most in ((self._waiting, MOST_OPEN), (self._waiting_pulls, MOST_WITH_PULLS)):
+            while line and self.is_ready and len(self._open) + len(self._subscriptions) < most:
+                call = line.popleft()
+                if call.done is not None and call.deadline > now:
+                    call.shorten(now)
+                    self._send(call)
+                else:
+                    call.answer(self._late(call))
 
     def _send_in_parts(self, call: Call, error: RequestTooLarge) -> None:
         """The server reads no frame as long as this one."""
@@ -313,7 +329,7 @@ class Session:
             is_atomic = getattr(call.request, "atomic", False)
             call.answer(RequestTooLarge(f"{error}; an atomic batch cannot go in parts") if is_atomic else error)
             return
-        Parts(call.request, parts, partial(self._ask_until, call.deadline), call.answer).send()
+        Parts(call.request, parts, partial(self._ask_until, call.deadline, call.asked_at), call.answer).send()
 
     def _send_subscribe(self, subscribing: Subscribing) -> None:
         request_id = next(self._ids)
@@ -395,12 +411,13 @@ class Session:
 
     def _expire(self, now: float) -> None:
         """Calls whose time is up. One that was sent stays known, so that messages in its reply are put back."""
-        for call in [*self._open.values(), *self._refused, *self._waiting]:
+        for call in [*self._open.values(), *self._refused, *self._waiting, *self._waiting_pulls]:
             if call.done is not None and call.deadline <= now:
                 call.answer(self._late(call))
             elif call.done is not None:
                 self._want_tick(call.deadline)
         self._waiting = deque(call for call in self._waiting if call.done is not None)
+        self._waiting_pulls = deque(call for call in self._waiting_pulls if call.done is not None)
         self._refused = [call for call in self._refused if call.done is not None]
 
     def _late(self, call: Call) -> Timeout:

@@ -104,12 +104,40 @@ class CallTests(SessionTestCase):
         self.assertIn("cut", str(replies[0]))
 
     def test_many_at_once(self) -> None:
-        """No more are open on a connection than the server takes; all are answered."""
+        """No more are open on a connection than the server takes; all are answered, and none waits too long."""
         replies = [self.world.ask(Pull(("q",), 1, wait_ms=5000)) for _ in range(1500)]
-        self.assertEqual(len(self.link.kinds(Pull)), 1000)
-        self.world.pass_time(11)
+        self.assertEqual(len(self.link.kinds(Pull)), 900)
+        self.world.pass_time(5)
         self.assertTrue(all(isinstance(reply, Deliveries) for each in replies for reply in each))
         self.assertEqual(sum(map(len, replies)), 1500)
+
+    def test_beside_many_that_wait(self) -> None:
+        """Whatever waits for messages, there is a place for those who publish them."""
+        replies = [self.world.ask(Pull(("q",), 1, wait_ms=5000)) for _ in range(1500)]
+        for _ in range(5):
+            self.assertIsInstance(self.world.ask(PUBLISH)[0], PublishReply)
+        self.world.pass_time(1)
+        self.assertEqual(sum(map(len, replies)), 15)
+        self.link.is_mute = True
+        published = [self.world.ask(PUBLISH) for _ in range(150)]
+        self.assertEqual(len(self.link.sent) - 15 - 5 - 1, 1000)
+        self.link.is_mute = False
+        self.world.read()
+        self.assertEqual(sum(map(len, published)), 150)
+
+    def test_wait_that_goes_on(self) -> None:
+        """On another connection only the rest of it is asked for."""
+        waiting = self.world.ask(Pull(("q",), 1, wait_ms=5000))
+        self.world.pass_time(2)
+        self.world.lose(LOST)
+        self.world.pass_time(1)
+        (pull,) = self.world.connect().kinds(Pull)
+        self.assertEqual((pull.wait_ms, waiting), (2000, []))
+        self.world.pass_time(1)
+        self.world.lose(LOST)
+        self.world.pass_time(4)
+        (pull,) = self.world.connect().kinds(Pull)
+        self.assertEqual((pull.wait_ms, len(waiting)), (0, 1))
 
     def test_ids_begin_again(self) -> None:
         """After the highest request_id, with those that are not in use."""
