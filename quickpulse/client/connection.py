@@ -95,11 +95,16 @@ class Connection:
 
     async def _stay_connected(self) -> None:
         while True:
-            wire = _Wire(self, make_link(self.address, self.options))
             try:
+                wire = _Wire(self, make_link(self.address, self.options))
                 await self.runtime.connect(wire, self.address, self._tls, self.options.connect_seconds)
-            except (OSError, asyncio.TimeoutError) as error:
+            except self.runtime.cancelled:
+                raise
+            except Exception as error:
                 reason = fault_of(error, self.address)
+                is_usual = isinstance(error, OSError | asyncio.TimeoutError)
+                if not is_usual and str(reason) != str(self.session.fault):  # no thread for a moment, maybe
+                    logging.getLogger("quickpulse.client").exception("no connection to %s", self.address)
                 self.session.lost(reason, self.runtime.now())
             else:
                 if self._is_ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -73,7 +74,9 @@ def fault_of(error: BaseException | None, address: Address, *, is_mute: bool = F
     if isinstance(error, ConnectionRefusedError):
         return ConnectionRefused(f"no connection to {address}: connection refused")
     text = str(error)
-    if not text:  # a server without TLS may wait for more of what it cannot read
+    if not isinstance(error, OSError | asyncio.TimeoutError):
+        text = f"{type(error).__name__}: {text}"
+    elif not text:  # a server without TLS may wait for more of what it cannot read
         text = "timeout; does it speak TLS?" if address.is_tls else "timeout"
     return ConnectionLost(f"no connection to {address}: {text}")
 

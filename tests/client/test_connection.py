@@ -13,6 +13,7 @@ from quickpulse.client.clients import Client
 from quickpulse.client.errors import ConnectionLost, ConnectionRefused
 from quickpulse.client.options import Address, Options
 from tests.client.proxy import free_port
+from tests.client.servers import shared_server
 from tests.client.worlds import run
 
 QUICK = Options(first_backoff_seconds=0.02, max_backoff_seconds=0.02)
@@ -58,6 +59,20 @@ class Swallowing(AsyncioRuntime):
         wire.connection_made(self.transport)
 
 
+class Failing(AsyncioRuntime):
+    """Its first attempts to connect end in ways that nobody expects."""
+
+    def __init__(self, loop: Any) -> None:
+        super().__init__(loop)
+        self.errors: list[Exception] = [RuntimeError("can't start new thread"), UnicodeError()]
+
+    async def connect(self, *arguments: Any) -> None:
+        """Then as usual."""
+        if self.errors:
+            raise self.errors.pop(0)
+        await super().connect(*arguments)
+
+
 class BeginningTests(SynchronousTestCase):
     """A server that is not there yet, or never will be."""
 
@@ -82,6 +97,32 @@ class BeginningTests(SynchronousTestCase):
         """A wait that is short ends with the error soon enough."""
         with self.assertNoLogs("quickpulse.client"):
             self.try_for_a_while()
+
+    def test_attempts_that_fail_in_any_way(self) -> None:
+        """They are logged, and others follow."""
+
+        async def main() -> None:
+            runtime = Failing(asyncio.get_running_loop())
+            client = Client(runtime, Address("127.0.0.1", shared_server().port), QUICK)
+            await client.start(20)
+            await client.close()
+
+        with self.assertLogs("quickpulse.client", "ERROR") as logs:
+            run(main())
+        self.assertEqual(len(logs.records), 2)
+
+    def test_why_it_fails(self) -> None:
+        """What nobody expects is said to whoever waits, by its name."""
+        self.patch(connection, "make_link", lambda *_: 1 / 0)
+
+        async def main() -> None:
+            with self.assertRaises(ConnectionLost) as caught:
+                await connect("quickpulse://127.0.0.1:1", options=QUICK, wait_seconds=0.3)
+            self.assertIn("ZeroDivisionError: division by zero", str(caught.exception))
+
+        with self.assertLogs("quickpulse.client", "ERROR") as logs:
+            run(main())
+        self.assertEqual(len(logs.records), 1)  # however many attempts there were
 
 
 class EndTests(SynchronousTestCase):
