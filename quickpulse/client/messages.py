@@ -122,6 +122,8 @@ class Batch(_Verbs):
         if not confirm and action is not Action.EXTEND:
             leased.say_lost(first, last)
         ranges = leased.claim(first, last, stays_open=action is Action.EXTEND)
+        if action is Action.EXTEND:
+            leased.longer_ms = max(leased.longer_ms, how["lease_ms"])
         if confirm:
             return self._confirm(leased.deliveries.queue, ranges, action, how, leased.count_lost(first, last))
         if ranges:

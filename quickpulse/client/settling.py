@@ -22,12 +22,14 @@ class Leased:
     :param settling: where is said what became of them.
     """
 
-    __slots__ = ("__weakref__", "_flags", "acks", "deliveries", "settling")
+    __slots__ = ("__weakref__", "_flags", "acks", "deliveries", "longer_ms", "settling")
 
     def __init__(self, deliveries: Deliveries, settling: Settling) -> None:
         self.deliveries = deliveries
         self.settling = settling
         self.acks = settling.acks_of(deliveries.queue)
+        self.longer_ms = 0
+        """The longest time that its user has asked for, of any of them, since the session has looked."""
         # A message that was taken has no receipt: there is nothing to be said of it.
         initial = _OPEN if deliveries.first_receipt else _SETTLED
         self._flags = bytearray([initial]) * len(deliveries.batch.payloads)
@@ -61,6 +63,11 @@ class Leased:
                 flags[at:end] = bytes([_SETTLED]) * (end - at)
             at = flags.find(_OPEN, end, last + 1)
         return found
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any of them is not settled."""
+        return _OPEN in self._flags
 
     @property
     def open_ranges(self) -> list[Range]:

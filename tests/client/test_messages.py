@@ -30,7 +30,8 @@ class MessageTests(SynchronousTestCase):
         """Lease them."""
         self.settling = Settling(lambda: None)
         self.confirmed: list[Any] = []
-        self.batch = Batch(Leased(DELIVERIES, self.settling), self.confirm)
+        self.leased = Leased(DELIVERIES, self.settling)
+        self.batch = Batch(self.leased, self.confirm)
 
     def confirm(self, *what: Any) -> str:
         """Noted."""
@@ -93,6 +94,12 @@ class MessageTests(SynchronousTestCase):
                 Settle("q", [(12, 12)], Action.DEAD_LETTER, reason="why"),
             ],
         )
+
+    def test_extend(self) -> None:
+        """How long is remembered, so that it is not shortened when the lease is extended by itself."""
+        self.batch[1].extend(seconds=600)
+        self.batch.extend(seconds=60, confirm=True)
+        self.assertEqual(self.leased.longer_ms, 600_000)
 
     def test_confirm(self) -> None:
         """The face does it, and nothing is buffered."""
