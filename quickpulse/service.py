@@ -35,7 +35,7 @@ class QuickPulseService(MultiService):
     """The server: the mode's transports of messages, the HTTP port, and their orderly end.
 
     :param settings: everything that can be chosen.
-    :param reactor: what it runs on; gRPC needs an asyncio reactor.
+    :param reactor: what it runs on; grpcio's gRPC needs an asyncio reactor.
     :param is_process: whether this is the process's one purpose, so that signals are ours.
     :param give_up: called with one line when an address cannot be listened on; `None` raises ListenError.
     :param make_store: gives the IBroker of v1 and the queue of v0, for settings and reactor.
@@ -100,7 +100,7 @@ class QuickPulseService(MultiService):
         return super().stopService()
 
     def status(self) -> dict[str, Any]:
-        """What the status page shows."""
+        """What the status page shows. Depth, capacity and throughput are v0's; what is of all queues stands apart."""
         return {
             "version": __version__,
             "mode": self.settings.mode,
@@ -111,7 +111,18 @@ class QuickPulseService(MultiService):
             "dequeue_throughput": self.metrics.dequeue_throughput(),
             "connections_open": sum(counts.connections_open for counts in self.traffic.transports.values()),
             "draining": self.lifecycle.is_draining,
+            **self._totals(),
         }
+
+    def _totals(self) -> dict[str, int]:
+        """Over all named queues, v0's among them; a provider that is not the server's own has none."""
+        if not IQueueReadings.providedBy(self._store):
+            return {}
+        readings = self._store.read_queues()
+        names = ("queues", "ready", "leased", "delayed", "waiters")
+        totals = {name: sum(getattr(each, name) for each in readings) for name in names}
+        totals["messages"] = totals["ready"] + totals["leased"] + totals["delayed"]
+        return {**totals, **{name: sum(each.counts[name] for each in readings) for name in ("published", "delivered")}}
 
     def unready(self) -> list[str]:
         """Why no traffic should be sent here; empty when all is well. A full queue is not unhealthy."""

@@ -11,6 +11,26 @@ from quickpulse.requests import Batch, Properties, Publish, Pull
 from tests.serving import ServiceTestCase
 
 
+class StatusTests(ServiceTestCase):
+    """What the status page shows."""
+
+    def test_all_queues(self):
+        """v1's are in the totals, and v0's is; depth is v0's alone."""
+        service = self.start("ws")
+        service.queue.enqueue(b"a")
+        service.broker.publish(Publish("jobs", Batch((b"b", b"c"))))
+        service.broker.publish(Publish("jobs", Batch((b"d",), Properties(delay_ms=60_000))))
+        service.broker.pull(Pull(("jobs",)))
+        status = service.status()
+        self.assertEqual((status["depth"], status["messages"], status["queues"]), (1, 4, 2))
+        self.assertEqual((status["ready"], status["leased"], status["delayed"], status["waiters"]), (2, 1, 1, 0))
+        self.assertEqual((status["published"], status["delivered"]), (4, 1))
+
+    def test_another_provider(self):
+        """It has no queues but v0's."""
+        self.assertNotIn("messages", self.start("ws", queue="quickpulse.queues.memory:MessageQueue").status())
+
+
 class LeftTests(ServiceTestCase):
     """What is still queued at the end of a drain."""
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from quickpulse.errors import Draining, QuickPulseError
-from quickpulse.interfaces import IBroker
+from quickpulse.interfaces import IBroker, IQueueReadings
 from quickpulse.metrics.counted_broker import REQUESTS
 
 KINDS = frozenset(REQUESTS) - {"get_server_info"}
@@ -85,7 +85,7 @@ class Faults:
         return _no_answer()
 
 
-@implementer(IBroker)
+@implementer(IBroker, IQueueReadings)
 class FaultyBroker:
     """An IBroker whose requests meet faults on their way.
 

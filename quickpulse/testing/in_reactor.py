@@ -28,7 +28,7 @@ _NAMES = {"WebSocket": "ws", "gRPC": "grpc", "HTTP": "http"}
 class TwistedServer:
     """A whole server: queues in memory, every transport, on free ports of loopback.
 
-    :param reactor: an asyncio reactor, or with `mode="ws"` any; None: the global one.
+    :param reactor: any, or with `grpc_server="grpcio"` an asyncio one; None: the global one.
     :param still_clock: time stands still for the queues, until `advance`: for leases, delays, time to live, and
         waiting. Clients have their own clocks.
     :param settings: fields of `quickpulse.settings.Settings`, such as `capacity=10`.

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from quickpulse.backends.memory_broker import MemoryBroker
 from quickpulse.errors import Draining, NotFound, QueueFull
-from quickpulse.interfaces import IBroker
+from quickpulse.interfaces import IBroker, IQueueReadings
 from quickpulse.queues.broker import Broker
 from quickpulse.requests import Batch, GetQueue, GetServerInfo, Publish
 from quickpulse.testing.faults import KINDS, Faults, FaultyBroker
@@ -40,6 +40,7 @@ class FaultTests(SynchronousTestCase):
 
     def test_it_is_a_broker(self) -> None:
         """Of the same interface, and it has each kind of request but the client's first."""
+        verifyObject(IQueueReadings, self.broker)
         verifyObject(IBroker, self.broker)
         asked = {
             name
