@@ -9,6 +9,7 @@ from typing import Any
 
 from quickpulse.errors import InvalidArgument
 from quickpulse.requests import NO_PROPERTIES, Batch, DeadLetter, Deliveries, Properties
+from quickpulse.wire.v1.forms import require_few
 
 
 def read_properties(message: Any) -> Properties | None:
@@ -46,6 +47,7 @@ def read_batch(message: Any) -> Batch:
     if message.texts:
         if payloads:
             raise InvalidArgument("batch: has payloads and texts; exactly one of the two is wanted")
+        require_few("batch.texts", message.texts)
         payloads = [text.encode() for text in message.texts]
     common = read_properties(message.common) if message.HasField("common") else None
     if not message.properties:

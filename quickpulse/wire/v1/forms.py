@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,9 @@ from google.protobuf.message import DecodeError
 from quickpulse.errors import InvalidArgument, MalformedRequest
 
 V = TypeVar("V")
+
+MOST_ITEMS = 100_000
+"""Of one list or map: as many as a request may have messages or receipts, and a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,9 @@ def member(field: str, number: int, members: dict[int, Any]) -> Any:
         return members[number]
     except KeyError:
         raise InvalidArgument(f"{field}: {number} is none of {', '.join(map(str, sorted(members)))}") from None
+
+
+def require_few(field: str, items: Sized) -> None:
+    """Raise InvalidArgument where there are more than any request has: before they are gone through in Python."""
+    if len(items) > MOST_ITEMS:
+        raise InvalidArgument(f"{field}: {len(items)} items, and there may be {MOST_ITEMS}")

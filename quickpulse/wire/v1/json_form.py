@@ -15,9 +15,14 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from quickpulse.errors import InvalidArgument, MalformedRequest
 from quickpulse.wire.v1.batches import as_texts
+from quickpulse.wire.v1.forms import MOST_ITEMS
+from quickpulse.wire.v1.json_checks import check_object
 
 MAX_DEPTH = 16
 """Objects and arrays within each other; the contract's messages have less than half as many."""
+
+MAX_OBJECTS = 4 * MOST_ITEMS
+"""In one text: of each message its properties, their headers, and what became of it, with some to spare."""
 
 MAX_TEXT_CHARS = 300
 """Of what is said about bad JSON, as it may quote it."""
@@ -45,10 +50,9 @@ def load_object(data: bytes) -> dict[str, Any]:
 
     :raises MalformedRequest: there is none.
     """
-    if _is_deep(data):
-        raise MalformedRequest(f"JSON: brackets that do not match, or more than {MAX_DEPTH} within each other")
+    _require_bounds(data)
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = _DECODER.decode(data.decode())
     except ValueError as error:  # of JSON, of UTF-8, and of numbers with thousands of digits
         raise MalformedRequest(f"JSON: {error}"[:MAX_TEXT_CHARS]) from None
     if not isinstance(value, dict):
@@ -61,6 +65,7 @@ def from_object(message: Any, value: dict[str, Any]) -> Any:
 
     :raises InvalidArgument: it has a field that is not known, or a value of the wrong type.
     """
+    check_object(message.DESCRIPTOR, value)
     taken: list[_Bytes] = []
     _take_bytes(message.DESCRIPTOR, value, (), taken)
     made = message()
@@ -91,16 +96,22 @@ def to_json(message: Any, texts: bool = False) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _is_deep(data: bytes) -> bool:
-    """Whether brackets outside of strings are nested too deep or do not match; in time linear in the length."""
+def _require_bounds(data: bytes) -> None:
+    """Raise MalformedRequest where brackets outside of strings are too many, nested too deep, or do not match.
+
+    In time linear in the length.
+    """
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return False
+        return
     # An escape outside of a string is no JSON: the parser stops there, whatever is thought to follow.
     outside = b"".join(re.sub(rb"\\.", b"", data, flags=re.DOTALL).split(b'"')[::2])
+    if outside.count(b"{") > MAX_OBJECTS:
+        raise MalformedRequest(f"JSON: more than {MAX_OBJECTS} objects")
     brackets = outside.translate(_TO_BRACKETS, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)
+    if brackets:
+        raise MalformedRequest(f"JSON: brackets that do not match, or more than {MAX_DEPTH} within each other")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -112,6 +123,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
 
 
 def _take_bytes(descriptor: Any, value: dict[str, Any], path: tuple[str, ...], taken: list[_Bytes]) -> None:

@@ -20,7 +20,10 @@ from quickpulse.requests import (
 )
 from quickpulse.wire.v1.batches import fill_batch, read_batch
 from quickpulse.wire.v1.errors import fill_error, read_error
-from quickpulse.wire.v1.forms import member
+from quickpulse.wire.v1.forms import member, require_few
+
+MOST_WORDED = 100
+"""Rejections of a reply that say in words what is wrong; further ones only by code and reason, to be short."""
 
 _DELIVERY = {0: Delivery.LEASED, 1: Delivery.LEASED, 2: Delivery.TAKEN}
 _DELIVERY_NUMBER = {Delivery.LEASED: 1, Delivery.TAKEN: 2}
@@ -66,14 +69,17 @@ def fill_publish_reply(reply: PublishReply, message: Any) -> None:
     _fill_ranges(reply.sequences, message.sequences)
     if reply.duplicates:
         message.duplicates.extend(reply.duplicates)
-    error, written = None, None
-    for rejection in reply.rejections:
-        part = message.rejections.add(index=rejection.index)
-        if rejection.error is error:  # as a full queue refuses the rest of a batch
-            part.error.CopyFrom(written)
-        else:
-            error, written = rejection.error, part.error
-            fill_error(error, written)
+    written: dict[Any, Any] = {}
+    for place, rejection in enumerate(reply.rejections):
+        part, error = message.rejections.add(index=rejection.index), rejection.error
+        key: Any = error if place < MOST_WORDED else (error.code, error.retry_after_ms)
+        if key in written:  # as a full queue refuses the rest of a batch
+            part.error.CopyFrom(written[key])
+            continue
+        fill_error(error, part.error)
+        if place >= MOST_WORDED:
+            part.error.ClearField("message")
+        written[key] = part.error
 
 
 def read_pull(message: Any) -> Pull:
@@ -102,9 +108,11 @@ def fill_pull(request: Pull, message: Any) -> None:
 
 def read_settle(message: Any) -> Settle:
     """SettleRequest. Its action is never guessed: an ack that was not meant loses messages."""
+    receipts = message.receipts
+    require_few("receipts", receipts)
     return Settle(
         message.queue,
-        _read_ranges(message.receipts),
+        _read_ranges(receipts),
         member("action", message.action, _ACTION),
         message.delay_ms if message.HasField("delay_ms") else None,
         message.lease_ms,

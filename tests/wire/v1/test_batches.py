@@ -8,6 +8,7 @@ from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument
 from quickpulse.requests import Batch, Deliveries, Properties
 from quickpulse.wire.v1.batches import as_texts, fill_batch, fill_deliveries, read_batch, read_deliveries
+from quickpulse.wire.v1.forms import MOST_ITEMS
 
 
 class BatchTests(SynchronousTestCase):
@@ -44,6 +45,11 @@ class BatchTests(SynchronousTestCase):
     def test_texts(self) -> None:
         """Their UTF-8."""
         self.assertEqual(read_batch(pb.Batch(texts=["ä", ""])), Batch(["ä".encode(), b""]))
+
+    def test_more_texts_than_messages_may_be(self) -> None:
+        """They are counted before they are encoded."""
+        error = self.assertRaises(InvalidArgument, read_batch, pb.Batch(texts=[""] * (MOST_ITEMS + 1)))
+        self.assertIn(str(MOST_ITEMS + 1), str(error))
 
     def test_texts_and_payloads(self) -> None:
         """Which of them comes first nobody can say."""

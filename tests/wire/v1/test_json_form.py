@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument, MalformedRequest
-from quickpulse.wire.v1.json_form import MAX_DEPTH, load_object, parse_json, to_json
+from quickpulse.wire.v1.json_form import MAX_DEPTH, MAX_OBJECTS, load_object, parse_json, to_json
 
 NAMES = ("batch", "payloads", "texts", "common", "properties", "headers", "0", "queue", "batchKey")
 
@@ -59,6 +59,11 @@ class ObjectTests(SynchronousTestCase):
         """Many is not deep."""
         value = {"a": [{"b": [1]}] * 1000}
         self.assertEqual(load_object(json.dumps(value).encode()), value)
+
+    def test_too_many_objects(self) -> None:
+        """They are refused before one is made; within strings they are text."""
+        self.assert_malformed(b'{"a":[' + b"{}," * MAX_OBJECTS + b"{}]}", str(MAX_OBJECTS))
+        self.assertEqual(load_object(b'{"a":"%b"}' % (b"{}" * MAX_OBJECTS)), {"a": "{}" * MAX_OBJECTS})
 
     def test_numbers_that_are_none(self) -> None:
         """NaN and infinities, and digits by the thousand."""

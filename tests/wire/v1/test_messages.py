@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument, QueueEmpty, QueueFull
 from quickpulse.requests import Action, Delivery, PublishReply, Pull, Rejection, Settle
+from quickpulse.wire.v1.forms import MOST_ITEMS
 from quickpulse.wire.v1.messages import (
     fill_publish_reply,
     fill_settle,
@@ -45,6 +46,11 @@ class DefaultTests(SynchronousTestCase):
         for action in (0, 6, -1):
             error = self.assertRaises(InvalidArgument, read_settle, pb.SettleRequest(queue="q", action=action))
             self.assertEqual(str(error), f"action: {action} is none of 1, 2, 3, 4, 5")
+
+    def test_more_ranges_than_receipts_may_be(self) -> None:
+        """They are counted before they are read: each empty one is two bytes on the wire."""
+        message = pb.SettleRequest.FromString(b"\x0a\x01q\x18\x01" + b"\x12\x00" * (MOST_ITEMS + 1))
+        self.assertIn(str(MOST_ITEMS + 1), str(self.assertRaises(InvalidArgument, read_settle, message)))
 
     def test_a_delay_of_zero_is_one(self) -> None:
         """At once, in place of the queue's policy."""
