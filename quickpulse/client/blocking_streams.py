@@ -81,7 +81,7 @@ class Publisher:
         return Confirmation(batch, index)
 
     def flush(self) -> None:
-        """Wait until all is confirmed.
+        """Wait until all that was put in before is confirmed.
 
         :raises PartialPublish: some were not accepted since the last flush.
         """

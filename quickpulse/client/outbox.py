@@ -73,7 +73,7 @@ class Outbox:
         self._lock = Lock()
         self._filling: OutBatch | None = None
         self._full: deque[OutBatch] = deque()
-        self._on_their_way = 0
+        self._on_their_way: set[OutBatch] = set()
         self._messages = 0
         self._bytes = 0
         self._accepted = self._rejected = 0
@@ -94,6 +94,13 @@ class Outbox:
     def is_empty(self) -> bool:
         """Whether everything is confirmed."""
         return not self._messages
+
+    @property
+    def batches(self) -> list[OutBatch]:
+        """Those that are not confirmed, of now."""
+        with self._lock:
+            filling = () if self._filling is None else (self._filling,)
+            return [*self._on_their_way, *self._full, *filling]
 
     def add(self, payload: bytes, properties: Properties | None) -> tuple[OutBatch, int, bool]:
         """Put a message in: its batch, its place there, and whether `take` may give something now."""
@@ -119,21 +126,21 @@ class Outbox:
     def take(self) -> OutBatch | None:
         """The next batch to send; None: not now."""
         with self._lock:
-            if self._on_their_way >= MOST_ON_THEIR_WAY:
+            if len(self._on_their_way) >= MOST_ON_THEIR_WAY:
                 return None
             if self._full:
-                batch: OutBatch | None = self._full.popleft()
+                batch = self._full.popleft()
             elif self._filling is not None and not self._on_their_way:
                 batch, self._filling = self._filling, None
             else:
                 return None
-            self._on_their_way += 1
+            self._on_their_way.add(batch)
             return batch
 
     def confirmed(self, batch: OutBatch, reply: Any) -> None:
         """It was answered, or failed as a whole."""
         with self._lock:
-            self._on_their_way -= 1
+            self._on_their_way.discard(batch)
             self._messages -= len(batch.payloads)
             self._bytes -= batch.size_bytes
             if isinstance(reply, PublishReply):

@@ -92,12 +92,13 @@ class Publisher:
             await self._answered.wait()
 
     async def flush(self) -> None:
-        """Wait until all is confirmed.
+        """Wait until all that was put in before is confirmed.
 
         :raises PartialPublish: some were not accepted since the last flush.
         """
         self.pump()
-        while not self.outbox.is_empty:
+        batches = self.outbox.batches
+        while not all(batch.future.done() for batch in batches):
             await self._answered.wait()
         self.outbox.report()
 
@@ -108,7 +109,10 @@ class Publisher:
         """
         self._is_closed = True
         self._client.closed(self.close)
-        await self.flush()
+        self.pump()
+        while not self.outbox.is_empty:  # also of what others were just putting in
+            await self._answered.wait()
+        self.outbox.report()
 
     def __repr__(self) -> str:
         state = f"{'closed' if self._is_closed else 'open'}, {self.outbox.unconfirmed} not confirmed"

@@ -60,7 +60,7 @@ class Publisher:
         return Deferred.fromCoroutine(self._publish(payload, properties))
 
     def flush(self) -> Deferred[None]:
-        """Wait until all is confirmed.
+        """Wait until all that was put in before is confirmed.
 
         :raises PartialPublish: some were not accepted since the last flush.
         """
