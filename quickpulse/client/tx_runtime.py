@@ -97,9 +97,12 @@ class TwistedRuntime:
             raise ConnectionRefusedError from None
         except (ConnectError, DNSLookupError) as error:
             raise OSError(str(error)) from None
-        if not await self.within(seconds, protocol.until_opened()):
+        try:
+            if not await self.within(seconds, protocol.until_opened()):
+                raise OSError("timeout")
+        except BaseException:  # also where it is given up
             protocol.abort()
-            raise OSError("timeout")
+            raise
 
 
 def _endpoint_kind(host: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from twisted.internet import reactor
@@ -191,6 +192,31 @@ class CancelTests(TxTestCase):
             connecting = connect(f"quickpulse://127.0.0.1:{port}", reactor=reactor)
             connecting.cancel()
             await self.assertFailure(connecting, CancelledError).asFuture(asyncio.get_running_loop())
+            listener.close()
+
+        return in_loop(story())
+
+    def test_connect_by_tls(self) -> Deferred[Any]:
+        """Nothing is left of it either, while the server lets it wait for TLS."""
+
+        async def story() -> None:
+            begun, ended = asyncio.Event(), asyncio.Event()
+
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                begun.set()
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+                ended.set()
+                writer.close()
+
+            listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+            port = listener.sockets[0].getsockname()[1]
+            options = Options(connect_seconds=600)
+            connecting = connect(f"quickpulses://127.0.0.1:{port}", reactor=reactor, options=options, wait_seconds=600)
+            await begun.wait()
+            connecting.cancel()
+            await self.assertFailure(connecting, CancelledError).asFuture(asyncio.get_running_loop())
+            await asyncio.wait_for(ended.wait(), 20)
             listener.close()
 
         return in_loop(story())
