@@ -149,6 +149,9 @@ class ISubscription(Interface):
         After `end` too: what was given before it may still be held.
         """
 
+    def holds() -> bool:
+        """Whether `lost` would take anything back now. One that has ended and holds nothing may be forgotten."""
+
 
 class IBroker(Interface):
     """Named queues with leases: v1, one method for each request of `quickpulse.requests`.

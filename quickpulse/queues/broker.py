@@ -153,6 +153,10 @@ class Broker:
         self._wake()
         return messages
 
+    def holds(self, holder: object) -> bool:
+        """Whether there is anything that `give_back` would give back."""
+        return self._leases.holds(holder)
+
     def peek(self, request: Peek, now_ms: int) -> Deliveries:
         """The next messages, as they are: how often each was delivered so far, when it was accepted, its sequence."""
         now_ms = self._advance(now_ms)

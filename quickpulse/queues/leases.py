@@ -80,6 +80,10 @@ class Leases:
                 queue.fail(run, 0, now_ms)
         return messages
 
+    def holds(self, holder: object) -> bool:
+        """Whether it holds anything."""
+        return any(block.left for block in self._held_by.get(holder, ()))
+
     def forget(self, queue: NamedQueue) -> None:
         """A queue is gone, and all that was leased of it. It costs what that is."""
         queue.open_lease = None

@@ -41,6 +41,9 @@ class Pullable(Protocol):
     def pull(self, request: Pull, now_ms: int) -> Deliveries:
         """What there is now."""
 
+    def holds(self, holder: object) -> bool:
+        """Whether a holder of leases has any."""
+
     def watch(self, name: str, woken: Callable[[], None]) -> None:
         """Call `woken` whenever the queue, made on need, has something new."""
 
@@ -203,6 +206,10 @@ class Subscription(Party):
             self.leave()
         give_back, self._give_back = self._give_back, None
         return 0 if give_back is None else give_back(self)
+
+    def holds(self) -> bool:
+        """Whether `lost` would give anything back."""
+        return self._give_back is not None and self._broker.holds(self)
 
     def _stand(self) -> None:
         if self.wants:

@@ -6,7 +6,6 @@ holds open is bounded; when it goes, nothing waits for it any more.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,8 @@ class Session:
         self._open: dict[int, Deferred[Any]] = {}
         self._pulls: set[int] = set()  # those of the open ones that wait for messages
         self._subscriptions: dict[int, Any] = {}
-        self._ended: deque[Any] = deque(maxlen=MOST_OPEN)  # may hold what goes back when the connection ends
+        self._ended: list[Any] = []  # subscriptions that may hold what goes back when the connection ends
+        self._most_ended = MOST_OPEN  # then those that hold nothing are forgotten
         self._is_held = False
         self._reader = HeldReader()
 
@@ -180,7 +180,7 @@ class Session:
             subscription = self._subscriptions.pop(request_id, None)
             if subscription is not None:
                 if request.release_on_disconnect:
-                    self._ended.append(subscription)
+                    self._remember(subscription)
                 self._send(request_id, SubscriptionEnded(error))
 
         try:
@@ -193,6 +193,13 @@ class Session:
             subscription.hold()
         self._send(request_id, Subscribed())
 
+    def _remember(self, subscription: Any) -> None:
+        """It has ended. Those that are kept are not many more than the leases that they have."""
+        self._ended.append(subscription)
+        if len(self._ended) > self._most_ended:
+            self._ended = [each for each in self._ended if each.holds()]
+            self._most_ended = 2 * len(self._ended) + MOST_OPEN
+
     def _add_credit(self, credit: Credit) -> None:
         subscription = self._subscriptions.get(credit.subscription_id)
         if subscription is None:
@@ -202,7 +209,7 @@ class Session:
         except QuickPulseError as error:
             del self._subscriptions[credit.subscription_id]
             subscription.end()
-            self._ended.append(subscription)
+            self._remember(subscription)
             self._traffic.failed(error)
             self._send(credit.subscription_id, SubscriptionEnded(error))
 

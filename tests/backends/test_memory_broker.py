@@ -300,8 +300,16 @@ class SubscriptionTests(BrokerTestCase):
         self.publish(b"a")
         it.end()
         self.assertEqual(self.broker.get_queue(GetQueue("q")).leased, 1)
+        self.assertTrue(it.holds())
         it.lost()
+        self.assertFalse(it.holds())
         self.assertEqual(self.payloads(self.pull()), [b"a"])
+
+    def test_a_subscription_that_gives_nothing_back(self) -> None:
+        """Its leases are its subscriber's until they end."""
+        it = self.subscribe()
+        self.publish(b"a")
+        self.assertFalse(it.holds())
 
     def test_only_its_own_comes_back(self) -> None:
         """What others hold, and what it settled, does not."""

@@ -47,6 +47,7 @@ class FakeSubscription:
         self.deliver = deliver
         self.ended = ended
         self.calls: list[Any] = []
+        self.is_holding = True
 
     def add_credit(self, messages: int, size_bytes: int = 0) -> None:
         """Noted; some is too much."""
@@ -61,6 +62,10 @@ class FakeSubscription:
     def release(self) -> None:
         """Noted."""
         self.calls.append("release")
+
+    def holds(self) -> bool:
+        """As the test says."""
+        return self.is_holding
 
     def lost(self) -> int:
         """Noted; nothing went back."""
@@ -265,6 +270,17 @@ class SessionTests(SynchronousTestCase):
         self.session.lost()
         self.session.lost()
         self.assertEqual([it.calls for it in self.broker.subscriptions], [["end", "lost"], ["end"], ["end", "lost"]])
+
+    def test_many_ended_subscriptions(self) -> None:
+        """Each that holds something is told, however many; those that hold nothing are forgotten."""
+        for request_id in range(1, 3 * MOST_OPEN):
+            self.session.request(request_id, Subscribe("q", 1, release_on_disconnect=True))
+            self.broker.subscriptions[-1].is_holding = request_id % 2 == 0
+            self.session.request(request_id, Unsubscribe(request_id))
+        self.session.lost()
+        told = [it for it in self.broker.subscriptions if "lost" in it.calls]
+        self.assertTrue(all(it in told for it in self.broker.subscriptions if it.is_holding))
+        self.assertLess(len(told), 2.5 * MOST_OPEN)
 
     def test_the_connection_ends(self) -> None:
         """What waits is cancelled, what is pushed ends, and nothing is sent any more."""
