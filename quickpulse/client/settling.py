@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
+from quickpulse.client.errors import ClientClosed
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Action, Deliveries, Range, Settle
 
@@ -13,6 +16,20 @@ MOST_RECEIPTS = 100_000
 """That a request may speak of."""
 
 _OPEN, _SETTLED, _LOST = 0, 1, 2
+
+
+class Acks(deque[int]):
+    """Receipts that are done, of one queue.
+
+    :ivar is_known: whether they are going to be taken.
+    """
+
+    __slots__ = ("is_known", "queue")
+
+    def __init__(self, queue: str) -> None:
+        super().__init__()
+        self.queue = queue
+        self.is_known = False
 
 
 class Leased:
@@ -39,10 +56,10 @@ class Leased:
         if self._flags[index] and self._flags[index] != _LOST:  # of what is known to be lost, the reply is counted
             return
         self._flags[index] = _SETTLED
-        self.acks.append(self.deliveries.first_receipt + index)
-        settling = self.settling
-        if not settling.is_awake:
-            settling.awake()
+        acks = self.acks
+        acks.append(self.deliveries.first_receipt + index)
+        if not acks.is_known:
+            self.settling.know(acks)
 
     def say_lost(self, first: int, last: int) -> None:
         """From index to index, both included, what is known to be lost is said all the same: the reply is counted."""
@@ -87,6 +104,20 @@ class Leased:
                     self._flags[receipt - start] = _LOST
 
 
+_settlings: WeakSet[Settling] = WeakSet()
+
+
+def _forked() -> None:
+    """In a child process nobody sends what is said of messages that its parent has leased."""
+    for settling in _settlings:
+        settling.close(ClientClosed("this was leased before the process was forked; confirm=True settles it"))
+        settling.take()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class Settling:
     """What was said, in the order in which it was.
 
@@ -96,28 +127,42 @@ class Settling:
     def __init__(self, awake: Callable[[], None]) -> None:
         self._awake = awake
         self._closed: QuickPulseError | None = None
+        _settlings.add(self)
         self.is_awake = False
         # Threads only append, so that nothing is lost between them and the one that sends.
-        self._acks: dict[str, deque[int]] = {}
+        self._acks: WeakValueDictionary[str, Acks] = WeakValueDictionary()  # as long as somebody may ack
+        self._last = Acks("")  # that was asked for
+        self._known: deque[Acks] = deque()  # those in which something is
         self._others: deque[tuple[Any, ...]] = deque()
-
-    def awake(self) -> None:
-        """There is something to send.
-
-        :raises QuickPulseError: it will not be.
-        """
-        if self._closed is not None:
-            raise self._closed
-        self.is_awake = True
-        self._awake()
 
     def close(self, reason: QuickPulseError) -> None:
         """From now on whoever says something is told why it is in vain; what was said before can be taken."""
         self._closed = reason
 
-    def acks_of(self, queue: str) -> deque[int]:
+    def acks_of(self, queue: str) -> Acks:
         """Where receipts of this queue are put that are done."""
-        return self._acks.setdefault(queue, deque())
+        acks = self._last
+        if acks.queue != queue:
+            known = self._acks.get(queue)
+            acks = self._last = self._acks.setdefault(queue, Acks(queue)) if known is None else known
+        return acks
+
+    @property
+    def queues(self) -> int:
+        """Of how many something is leased."""
+        return len(self._acks)
+
+    def know(self, acks: Acks) -> None:
+        """There is something in them.
+
+        :raises QuickPulseError: it will not be sent.
+        """
+        if self._closed is not None:
+            raise self._closed
+        acks.is_known = True
+        self._known.append(acks)
+        if not self.is_awake:
+            self._awake_now()
 
     def add(self, queue: str, ranges: list[Range], action: Action, **how: Any) -> None:
         """Say it of many.
@@ -130,17 +175,22 @@ class Settling:
             raise self._closed
         self._others.append((queue, ranges, action, how))
         if not self.is_awake:
-            self.awake()
+            self._awake_now()
+
+    def _awake_now(self) -> None:
+        self.is_awake = True
+        self._awake()
 
     def take(self) -> list[Settle]:
         """All that was said, as requests; it is handed out once. What is extended is extended before it is settled."""
         self.is_awake = False  # before anything is read, so that what comes meanwhile wakes again
         extended: list[Settle] = []
         requests: list[Settle] = []
-        for queue, acks in self._acks.items():
-            if acks:
-                receipts = sorted([acks.popleft() for _ in range(len(acks))])
-                requests += settles(queue, ranges_of(receipts), Action.ACK)
+        for _ in range(len(self._known)):
+            acks = self._known.popleft()
+            acks.is_known = False
+            receipts = sorted([acks.popleft() for _ in range(len(acks))])
+            requests += settles(acks.queue, ranges_of(receipts), Action.ACK)
         for _ in range(len(self._others)):
             queue, ranges, action, how = self._others.popleft()
             said = extended if action is Action.EXTEND else requests

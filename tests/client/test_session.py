@@ -107,7 +107,7 @@ class CallTests(SessionTestCase):
         """No more are open on a connection than the server takes; all are answered, and none waits too long."""
         replies = [self.world.ask(Pull(("q",), 1, wait_ms=5000)) for _ in range(1500)]
         self.assertEqual(len(self.link.kinds(Pull)), 900)
-        self.world.pass_time(5)
+        self.world.pass_time(6)
         self.assertTrue(all(isinstance(reply, Deliveries) for each in replies for reply in each))
         self.assertEqual(sum(map(len, replies)), 1500)
 
@@ -349,6 +349,8 @@ class LeaseTests(SessionTestCase):
             self.session.close()
         self.assertEqual(self.session.lost_leases, 1)
         self.assertRaises(ClientClosed, leased.ack, 1)
+        self.assertRaises(ClientClosed, leased.ack, 2)
+        leased = self.session.lease(leased.deliveries, self.world.clock.seconds())
         self.assertRaises(ClientClosed, self.session.settling.add, "q", leased.open_ranges, Action.NACK)
         self.session.settling.add("q", leased.open_ranges, Action.RELEASE)
         self.session.release(leased.deliveries)

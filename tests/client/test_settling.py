@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.client.settling import MOST_RECEIPTS, Leased, Settling, count_of, ranges_of, settles
 from quickpulse.requests import Action, Batch, Deliveries, Settle
+from tests.interop.server import ROOT
 
 FIRST = 100
+
+PROCESS_SECONDS = 60.0
+
+FORKING = """
+import os
+from quickpulse.client import ClientClosed
+from quickpulse.client.settling import Leased, Settling
+from quickpulse.requests import Action, Batch, Deliveries
+settling = Settling(lambda: None)
+leased = Leased(Deliveries("q", Batch([b"x"] * 5), 1, 30_000), settling)
+leased.ack(4)  # even then when the parent has just said something
+child = os.fork()
+if not child:
+    told = 0
+    for say in (lambda: leased.ack(0), lambda: leased.ack(1), lambda: settling.add("q", [(1, 5)], Action.NACK)):
+        try:
+            say()
+        except ClientClosed:
+            told += 1
+    settling.add("q", [(1, 5)], Action.RELEASE)
+    os._exit(told - 3 + len(settling.take()))
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+assert len(settling.take()) == 1
+"""
 
 
 class SettlingTests(SynchronousTestCase):
@@ -68,6 +98,20 @@ class SettlingTests(SynchronousTestCase):
         self.leased.ack(0)
         said = [(each.action, each.lease_ms) for each in self.settling.take()]
         self.assertEqual(said, [(Action.EXTEND, 1), (Action.EXTEND, 2), (Action.ACK, 0), (Action.NACK, 0)])
+
+    def test_forked(self) -> None:
+        """Whoever says something in a child process is told that it is in vain, unless it comes again anyway."""
+        subprocess.run([sys.executable, "-c", FORKING], cwd=ROOT, check=True, timeout=PROCESS_SECONDS)
+
+    def test_many_queues(self) -> None:
+        """Of those from which nothing is leased any more nothing is kept; what was said of them is sent."""
+        for number in range(100):
+            Leased(Deliveries(f"q{number}", Batch([b"x"]), FIRST, 30_000), self.settling).ack(0)
+        self.assertEqual(len(self.settling.take()), 100)
+        gc.collect()
+        self.assertLess(self.settling.queues, 3)
+        self.leased.ack(0)
+        self.assertEqual(self.settling.take(), [Settle("q", [(100, 100)])])
 
     def test_taken(self) -> None:
         """There is nothing to be said of what has no receipts."""
