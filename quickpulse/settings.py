@@ -275,7 +275,7 @@ OPTIONS = (
 _BY_VARIABLE = {option.variable: option for option in OPTIONS}
 _MODE_VARIABLE = ENVIRONMENT_PREFIX + "MODE"
 
-CLIENT_VARIABLES = tuple(ENVIRONMENT_PREFIX + name for name in ("URL", "TOKEN", "TOKEN_FILE", "TIMEOUT"))
+CLIENT_VARIABLES = tuple(ENVIRONMENT_PREFIX + name for name in ("URL", "TOKEN", "TOKEN_FILE", "CA_FILE", "TIMEOUT"))
 """Of the command `quickpulse`, which may stand beside the server's."""
 
 

@@ -252,7 +252,8 @@ class UnknownVariableTests(SynchronousTestCase):
 
     def test_the_commands_own(self) -> None:
         """What the command quickpulse reads does not keep a server from starting."""
-        read_settings({"mode": "ws"}, {"QUICKPULSE_URL": "quickpulse://127.0.0.1", "QUICKPULSE_TOKEN": "secret"})
+        names = ("URL", "TOKEN", "TOKEN_FILE", "CA_FILE", "TIMEOUT")
+        read_settings({"mode": "ws"}, {f"QUICKPULSE_{name}": "x" for name in names})
 
     def test_kubernetes_service_links(self) -> None:
         """What Kubernetes adds for a Service called quickpulse is no mistake of anybody's."""

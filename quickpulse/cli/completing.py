@@ -24,7 +24,9 @@ def complete_queue(context: click.Context, _parameter: click.Parameter, incomple
     """Queues whose names begin so; none where the server does not answer at once."""
     url = context.params.get("url") or os.environ.get("QUICKPULSE_URL") or URL
     try:
-        server = Server(url, read_token(context.params.get("token_file")), PATIENCE_SECONDS, PATIENCE_SECONDS)
+        token = read_token(context.params.get("token_file"))
+        ca_file = context.params.get("ca_file") or os.environ.get("QUICKPULSE_CA_FILE", "")
+        server = Server(url, token, PATIENCE_SECONDS, PATIENCE_SECONDS, ca_file)
         with server.connect() as client:
             queues = client.list_queues(incomplete)
     except (QuickPulseError, click.UsageError):

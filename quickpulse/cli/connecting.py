@@ -18,6 +18,9 @@ from quickpulse.settings import suggest
 
 URL = "quickpulse://127.0.0.1:50051"
 
+WS_URL = "quickpulse+ws://127.0.0.1:8081"
+"""Where a server of mode ws is by default, which has no gRPC."""
+
 TIMEOUT_SECONDS = 5.0
 
 REFUSED_SECONDS = 1.5
@@ -39,23 +42,27 @@ class Server:
     :param token: bearer token; "" is none.
     :param timeout_seconds: for a connection, and for each reply.
     :param refused_seconds: for a connection, while nobody listens there.
+    :param ca_file: certificates to trust, with TLS; "": the system's.
     """
 
     url: str
     token: str
     timeout_seconds: float
     refused_seconds: float
+    ca_file: str = ""
 
     def connect(self) -> Client:
         """A client.
 
         :raises ConnectionLost: nobody answers in time.
         """
-        options = Options(timeout_seconds=self.timeout_seconds, token=self.token)
+        options = Options(timeout_seconds=self.timeout_seconds, token=self.token, ca_file=self.ca_file)
         try:
             return connect(self.url, options=options, wait_seconds=self.refused_seconds)
         except ConnectionLost as lost:
             left = self.timeout_seconds - self.refused_seconds
+            if isinstance(lost, ConnectionRefused) and self.url == URL:
+                raise ConnectionRefused(f"{lost}; a server of mode ws is reached by --url {WS_URL}") from None
             if left <= 0 or isinstance(lost, ConnectionRefused):
                 raise
         return connect(self.url, options=options, wait_seconds=left)  # it is slow, or does not speak yet
@@ -100,6 +107,13 @@ def with_server(function: F) -> F:
         help=f"File with the bearer token; the environment's {TOKEN_VARIABLE} is the token itself.",
     )
     @click.option(
+        "--ca-file",
+        envvar="QUICKPULSE_CA_FILE",
+        show_envvar=True,
+        metavar="PATH",
+        help="With TLS: certificates to trust (PEM), in place of the system's.",
+    )
+    @click.option(
         "--timeout",
         envvar="QUICKPULSE_TIMEOUT",
         default=TIMEOUT_SECONDS,
@@ -110,9 +124,10 @@ def with_server(function: F) -> F:
         help="How long to wait for a connection, and for each reply.",
     )
     @functools.wraps(function)
-    def with_it(url: str, token_file: str | None, timeout: float, **others: Any) -> Any:
+    def with_it(url: str, token_file: str | None, ca_file: str | None, timeout: float, **others: Any) -> Any:
         is_said = click.get_current_context().get_parameter_source("timeout") is not ParameterSource.DEFAULT
-        server = Server(url, read_token(token_file), timeout, timeout if is_said else REFUSED_SECONDS)
+        refused_seconds = timeout if is_said else REFUSED_SECONDS
+        server = Server(url, read_token(token_file), timeout, refused_seconds, ca_file or "")
         try:
             return function(server, **others)
         except NotFound as error:

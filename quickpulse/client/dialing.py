@@ -19,6 +19,9 @@ _NO_COMMON = {"NO_PROTOCOLS_AVAILABLE", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSI
 _CAN_HEAL = {"TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_USER_CANCELLED"}
 """Alerts that the next attempt may not get; all others are the server's last word."""
 
+_NO_ISSUER = {2, 18, 19, 20, 21}
+"""OpenSSL's numbers for a certificate of which nobody is trusted who vouches for it."""
+
 
 def make_link(address: Address, options: Options) -> Any:
     """A GrpcLink or a WsLink for a new connection. What either needs is imported when it is needed."""
@@ -60,7 +63,8 @@ def fault_of(error: BaseException | None, address: Address, *, is_mute: bool = F
     :param is_mute: the server had accepted it, and has not said a word.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsFailed(f"{address} is not to be trusted: {error.verify_message}")
+        hint = "; ca_file names certificates to trust" if error.verify_code in _NO_ISSUER else ""
+        return TlsFailed(f"{address} is not to be trusted: {error.verify_message}{hint}")
     reason = str(getattr(error, "reason", None)) if isinstance(error, ssl.SSLError) else ""
     if reason in _NO_TLS:
         return TlsFailed(f"{address} does not speak TLS ({reason})")

@@ -15,6 +15,7 @@ from quickpulse.cli.app import commands
 from quickpulse.cli.connecting import REFUSED_SECONDS, TIMEOUT_SECONDS, read_token
 from quickpulse.client import ConnectionLost, ConnectionRefused
 from tests.cli.commands import CommandTestCase
+from tests.client.certificates import WHY_NOT, make_certificate
 from tests.client.proxy import free_port
 from tests.interop.server import RealServer
 
@@ -52,6 +53,14 @@ class ServerTests(CommandTestCase):
             CliRunner(env={"QUICKPULSE_TIMEOUT": None}).invoke(commands, ["health", *arguments], prog_name="quickpulse")
             self.assertEqual(waits, expected)
 
+    def test_the_other_default(self) -> None:
+        """Where no gRPC is: a server of mode ws is somewhere else, which is said where nobody chose the address."""
+        url = f"quickpulse://127.0.0.1:{free_port()}"
+        words = ("health", "--url", url, "--timeout", "0.2")
+        self.assertNotIn("quickpulse+ws", self.command(*words, status=5).stderr)
+        self.patch(connecting, "URL", url)
+        self.assertIn("--url quickpulse+ws://127.0.0.1:8081\n", self.command(*words, status=5).stderr)
+
     def test_no_url(self) -> None:
         """Wrong usage."""
         self.assertEqual(len(self.command("queues", "--url", "nonsense", status=2).stderr.splitlines()), 1)
@@ -84,6 +93,27 @@ class AccessTests(CommandTestCase):
             self.assertIn("token", said)
         self.command("queues", "--url", url, QUICKPULSE_TOKEN="secret")
         self.command("queues", "--url", url, "--token-file", str(path))
+
+
+class TlsTests(CommandTestCase):
+    """A server that proves who it is, by a certificate of its own."""
+
+    if WHY_NOT:
+        skip = WHY_NOT
+
+    def test_ca_file(self) -> None:
+        """By flag or environment; without it the server is not trusted, and what is missing is named."""
+        made = make_certificate(Path(self.mktemp()).resolve(), "own", "DNS:localhost")
+        server = RealServer("grpc", "--grpc-endpoint", made.endpoint())
+        self.addCleanup(server.end)
+        words = ("health", "--url", f"quickpulses://localhost:{server.port}")
+        self.assertIn("ca_file", self.command(*words, status=1).stderr)
+        self.command(*words, "--ca-file", made.certificate)
+        self.command(*words, QUICKPULSE_CA_FILE=made.certificate)
+
+    def test_without_tls(self) -> None:
+        """It would prove nothing: wrong usage."""
+        self.assertIn("for TLS", self.command("health", "--ca-file", "x", status=2).stderr)
 
 
 class TokenTests(SynchronousTestCase):

@@ -99,4 +99,4 @@ class PageTests(SynchronousTestCase):
         for name in ("pub", "sub"):
             written = set(re.findall(r"--[a-z-]+", " ".join(row[0] for row in table(PAGE, name))))
             own = {option.opts[0] for option in commands.commands[name].params if option.opts[0].startswith("--")}
-            self.assertEqual(written, own - {"--url", "--token-file", "--timeout"})
+            self.assertEqual(written, own - {"--url", "--token-file", "--ca-file", "--timeout"})
