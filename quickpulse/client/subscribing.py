@@ -50,7 +50,7 @@ class Subscribing:
         size = max(template.credit_bytes - self._held_bytes, 1) if template.credit_bytes else 0
         return Subscribe(
             template.queue,
-            max(template.credit_messages - self._held, 1),
+            max(template.credit_messages - self._held, 0),
             size,
             template.lease_ms,
             template.delivery,
@@ -88,8 +88,9 @@ class Subscribing:
         self._held_bytes -= size
         self._due += messages
         self._due_bytes += size
-        half = self._template.credit_bytes // 2
-        return self._due * 2 >= self._template.credit_messages or bool(half and self._due_bytes >= half)
+        template = self._template
+        enough_bytes = bool(template.credit_bytes) and self._due_bytes * 2 >= template.credit_bytes
+        return self._due * 2 >= template.credit_messages or enough_bytes
 
     def take_credit(self) -> tuple[int, int]:
         """The room to give, in messages and bytes; it is handed out once."""

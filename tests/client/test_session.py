@@ -423,6 +423,30 @@ class SubscriptionTests(SessionTestCase):
         self.world.broker = World().broker
         self.assertEqual(len(self.world.connect().kinds(Subscribe)), 1)
 
+    def test_next_connection_without_room(self) -> None:
+        """Nothing is asked for while as much is here as there may be; then as usual."""
+        subscribing = self.subscribe(4)
+        self.publish(10)
+        self.world.lose(LOST)
+        (again,) = self.world.connect().kinds(Subscribe)
+        self.assertEqual((again.credit_messages, len(subscribing.helpings)), (0, 1))
+        self.assertTrue(subscribing.handed_on(subscribing.helpings.popleft()))
+        self.session.add_credit(subscribing)
+        self.world.pass_time(1)
+        self.assertEqual([len(each.deliveries.batch.payloads) for each in subscribing.helpings], [4])
+
+    def test_little_room_in_bytes(self) -> None:
+        """There is room for the next one when one was handed on."""
+        subscribing = Subscribing(Subscribe("q", 100, 1), lambda: None)
+        self.session.subscribe(subscribing)
+        self.publish(3)
+        for _ in range(3):
+            self.world.pass_time(1)
+            (leased,) = subscribing.helpings
+            subscribing.helpings.clear()
+            self.assertTrue(subscribing.handed_on(leased))
+            self.session.add_credit(subscribing)
+
     def test_taken_back(self) -> None:
         """What the server takes back at the end of a connection is not handed on, and there is room for it again."""
         taken_back: list[int] = []
