@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from inspect import CORO_RUNNING, getcoroutinestate
@@ -36,7 +37,8 @@ class TwistedRuntime:
 
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
-        self.now: Callable[[], float] = reactor.seconds
+        # Most reactors tell the time of day, which may be set; what is due in so many seconds they are asked for.
+        self.now: Callable[[], float] = time.monotonic if reactor.seconds is time.time else reactor.seconds
         self._soon: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def call_soon(self, call: Callable[..., Any], *arguments: Any) -> None:
@@ -55,7 +57,7 @@ class TwistedRuntime:
                 logging.getLogger("quickpulse.client").exception("a call in a turn of its own failed")
 
     def call_at(self, when: float, call: Callable[[], Any]) -> Timer:
-        """At a time of the reactor's clock."""
+        """At a time of `now`."""
         return _Timer(self.reactor.callLater(max(when - self.now(), 0), call))
 
     def future(self) -> Future:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -169,6 +170,13 @@ class TwistedTests(Stories, SynchronousTestCase):
         clock.advance(1)
         clock.advance(0)
         self.assertEqual(seen, ["goes on", "cancelled"])
+
+    def test_time_of_day(self) -> None:
+        """It may be set, so it is not what the client lives by; a clock of a test's own is."""
+        clock = Clock()
+        self.assertEqual(TwistedRuntime(clock).now, clock.seconds)
+        clock.seconds = time.time  # type: ignore[method-assign]
+        self.assertIs(TwistedRuntime(clock).now, time.monotonic)
 
     def test_call_that_fails(self) -> None:
         """It is logged, and the others of its turn are made."""
