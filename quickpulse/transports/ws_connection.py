@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -18,6 +19,8 @@ from quickpulse.wire.origin import REFUSAL, is_origin_allowed, take_origin
 from quickpulse.wire.websocket.handshake import fault_in, has_body
 from quickpulse.wire.websocket.requests import ENDPOINTS
 from quickpulse.wire.websocket.subprotocols import TEXTS, V1_PATH, Subprotocol, choose
+
+_log = Logger()
 
 GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, MESSAGE_TOO_BIG, SERVICE_RESTART = 1001, 1003, 1008, 1009, 1012
 
@@ -100,6 +103,15 @@ class WsProtocol(ServingProtocol):
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Choose the endpoint by the path, and apply the Origin rule; the subprotocol, where there is one."""
+        try:
+            return self._admit(request)
+        except ConnectionDeny:
+            raise
+        except Exception:
+            _log.failure("a handshake failed")
+            raise
+
+    def _admit(self, request: ConnectionRequest) -> str | None:
         if self._path not in self.factory.paths:
             raise ConnectionDeny(404, self.factory.no_such_path)
         if has_body(request.headers.get("content-length"), request.headers.get("transfer-encoding")):
@@ -267,7 +279,7 @@ class WsProtocol(ServingProtocol):
         """Count why, and refuse."""
         if code == UPGRADE_REQUIRED and self._path not in self.factory.paths:
             code, reason = 404, self.factory.no_such_path
-        if SUBPROTOCOL_PREFIX in reason:  # autobahn names a subprotocol that is there twice, and logs it
+        if SUBPROTOCOL_PREFIX in reason:  # autobahn names a subprotocol that is there twice
             reason = "a subprotocol twice in Sec-WebSocket-Protocol"
         self.factory.traffic.refused(_HANDSHAKE_REFUSALS.get(code, "bad_request"))
         super().failHandshake(reason, code, _REFUSAL_HEADERS.get(code, responseHeaders))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import txaio
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -23,7 +24,7 @@ from quickpulse.wire.websocket.subprotocols import Subprotocol
 if TYPE_CHECKING:
     from quickpulse.transports.websocket import WsFactory
 
-_log = Logger()  # not the class's `log`: that is autobahn's, with its own levels
+_log = Logger()
 
 CONNECTING, OPEN = WebSocketServerProtocol.STATE_CONNECTING, WebSocketServerProtocol.STATE_OPEN
 CLOSING, CLOSED = WebSocketServerProtocol.STATE_CLOSING, WebSocketServerProtocol.STATE_CLOSED
@@ -70,6 +71,9 @@ class ServingProtocol(WebSocketServerProtocol):  # type: ignore[misc]
 
     factory: WsFactory
     _endpoint: Endpoint
+
+    log = txaio.make_logger(level="error")
+    """autobahn's: a peer's faults are counted and told to it, and no lines that it could fill the log with."""
 
     def connectionMade(self) -> None:
         """A connection was accepted."""

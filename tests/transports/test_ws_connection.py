@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from quickpulse.queues.memory import MessageQueue
@@ -142,6 +145,24 @@ class HandshakeTests(WsTestCase):
         self.assertEqual(it.traffic.refused_total[reason], 1)
         self.assertIn("half-close", it.transport.events)
         return body
+
+    def test_the_log(self) -> None:
+        """What a client does wrong is no line of it, as there might be any number of them; a fault of ours is one."""
+        lines: list[Any] = []
+        globalLogPublisher.addObserver(lines.append)
+        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
+        it = self.talk()
+        it.say(it.handshake("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=" + "9" * 9000))
+        self.talk("/ws/other").say(it.handshake())
+        self.talk().open().say(client_frame(b"a", mask=None))
+        it = self.talk()
+        it.say(it.handshake()[:40])
+        it.clock.pump([1] * 7)
+        self.assertEqual(lines, [])
+        it = self.talk()
+        it.factory.paths = None
+        self.refused(it, it.handshake(), 500, "bad_request")
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_any_other_path_is_404(self) -> None:
         """The body names the paths that there are."""
