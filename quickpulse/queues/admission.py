@@ -22,7 +22,8 @@ from quickpulse.errors import (
 from quickpulse.queues.named import MESSAGE_BYTES, NamedQueue
 from quickpulse.queues.policies import LONGEST_KEY, LONGEST_MS, Limits, require_between
 from quickpulse.queues.room import fits, make_room
-from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run, weight_of
+from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run, beside_of, weight_of
+from quickpulse.queues.usage import RUN_BYTES
 from quickpulse.requests import NO_PROPERTIES, Batch, Overflow, Properties, PublishReply, Rejection
 
 HIGHEST_PRIORITY = 9
@@ -77,6 +78,8 @@ class Admission:
         self.limits = limits
         self.common = None if batch.common == NO_PROPERTIES else batch.common
         self.weight = weight_of(self.common) if self.common is not None else 0
+        self.stored: list[Sequence[int]] = []
+        self.stored_beside = 0
         self.own: dict[int, Properties] = {}
         self.weights: dict[int, int] = {}
         for index, own in batch.properties.items():
@@ -86,6 +89,7 @@ class Admission:
             if whole != NO_PROPERTIES:
                 self.own[index] = whole
                 self.weights[index] = weight_of(whole)
+        self.beside = self._beside()
         self.errors: dict[int, QuickPulseError] = {}
         self.duplicates: list[int] = []
         self.first_stored = queue.lane.stored + 1
@@ -100,6 +104,9 @@ class Admission:
             self._admit_dropping(candidates)
         else:
             self._admit_fitting(candidates)
+        self.queue.charge(self.stored_beside)  # it is not asked whether there is room for that
+        for indexes in self.stored:
+            self._remember_keys(indexes)
         for index, of in repeats:  # the first with its key was a candidate
             if of in self.errors:
                 self.errors[index] = self.errors[of]
@@ -116,6 +123,16 @@ class Admission:
             tuple(sorted(self.duplicates)),
             tuple(Rejection(index, self.errors[index]) for index in sorted(self.errors)),
         )
+
+    def _beside(self) -> int:
+        """Bytes of memory that count for each message: its share of the runs, and of the common properties."""
+        common = () if self.common is None else (self.common,)
+        kinds = {
+            (each.priority, each.delay_ms, each.ttl_ms)
+            for each in (*common, *self.own.values())
+            if each.delay_ms or each.ttl_ms
+        }
+        return -(-(sum(map(beside_of, common)) + RUN_BYTES * len(kinds)) // len(self.payloads))
 
     def _properties(self, index: int) -> Properties | None:
         return self.own.get(index, self.common)
@@ -249,7 +266,7 @@ class Admission:
         if not indexes:
             return
         groups = self._groups(indexes)
-        if self.common is None and groups.keys() == {(0, 0, 0)}:
+        if self.common is None and not self.beside and groups.keys() == {(0, 0, 0)}:
             self._note_extras(indexes, range(self.queue.lane.stored + 1, self.queue.lane.stored + 1 + len(indexes)))
             self.queue.store(self._chosen(indexes), self._total(indexes), self.now_ms)
         else:
@@ -262,7 +279,8 @@ class Admission:
                     run.priority = priority
                     run.expires_at = self.now_ms + ttl_ms if ttl_ms else 0
                     self.queue.admit(run, delay_ms, self.now_ms)
-        self._remember_keys(indexes)
+            self.stored_beside += self.beside * len(indexes)
+        self.stored.append(indexes)
 
     def _groups(self, indexes: Sequence[int]) -> dict[tuple[int, int, int], Sequence[int]]:
         """Priority, delay and time to live, to the places within `indexes` of the messages that have them."""
@@ -283,7 +301,9 @@ class Admission:
         else:
             chosen, numbers = [indexes[place] for place in places], [sequences[place] for place in places]
         size_bytes = self._total(chosen)
-        return Run(self._chosen(chosen), numbers, self.now_ms, size_bytes, common=self.common, weight=self.weight)
+        run = Run(self._chosen(chosen), numbers, self.now_ms, size_bytes, common=self.common, weight=self.weight)
+        run.beside = self.beside
+        return run
 
     def _note_extras(self, indexes: Sequence[int], sequences: range) -> None:
         """Keep what single messages have of their own."""
@@ -292,7 +312,8 @@ class Admission:
             for index, sequence in zip(indexes, sequences, strict=True):
                 own = self.own.get(index)
                 if own is not None:
-                    self.queue.extras[sequence] = Extra(own, self.weights[index])
+                    extra = self.queue.extras[sequence] = Extra(own, self.weights[index])
+                    self.stored_beside += extra.beside
 
     def _remember_keys(self, indexes: Sequence[int]) -> None:
         common_key = self.common.dedup_key if self.common is not None else ""

@@ -7,7 +7,7 @@ thread.
 What is where: `named.py` is a queue, `ready.py` with `lane.py` and `runs.py` what is ready in it; `lease.py` and
 `leases.py` what was handed out, `framing.py` how much of it fits into a frame; `agenda.py` what is due;
 `publishing.py`, `delivering.py` and `settling.py` the three requests that messages go through (`admission.py` and
-`room.py`: who comes in); `directory.py` the names; `life.py` the rules that all of it obeys.
+`room.py`: who comes in, `usage.py`: what counts); `directory.py` the names; `life.py` the rules that all of it obeys.
 """
 
 from __future__ import annotations
@@ -297,7 +297,7 @@ class Broker:
                 queue.counts.taken += len(piece.payloads)
                 if piece.deliveries:
                     queue.counts.redelivered += len(piece.payloads)
-                queue.gone(piece.sequences, piece.size_bytes)
+                queue.gone(piece.sequences, piece.size_bytes, piece.beside_bytes)
             return deliveries
         lease_ms: int = request.lease_ms or queue.policy.lease_ms  # type: ignore[assignment]
         lease_ms = min(lease_ms, LONGEST_LEASE_MS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from quickpulse.queues.agenda import FORGET, Agenda
+from quickpulse.queues.usage import KEY_BYTES, Usage
 from quickpulse.requests import PublishReply
 
 MOST_KEYS = 100_000
@@ -20,10 +21,11 @@ class Keys:
     :ivar window_ms: how long a key is remembered.
     """
 
-    __slots__ = ("_agenda", "_batches", "_is_scheduled", "_kept", "_messages", "newest_at", "window_ms")
+    __slots__ = ("_agenda", "_batches", "_is_scheduled", "_kept", "_messages", "_usage", "newest_at", "window_ms")
 
-    def __init__(self, agenda: Agenda) -> None:
+    def __init__(self, agenda: Agenda, usage: Usage) -> None:
         self.window_ms = 0
+        self._usage = usage
         self.newest_at: int | None = None
         self._agenda = agenda
         # Ordered, because to find the first key of a plain dict gets slower with each that was deleted before it.
@@ -48,10 +50,11 @@ class Keys:
     def add(self, key: str, now_ms: int) -> None:
         """A message with this key was accepted."""
         if self.window_ms:
-            self._messages.pop(key, None)  # an old one is followed by a new one, behind the others
+            if self._messages.pop(key, None) is None:  # else it is followed by itself, behind the others
+                self._usage.used += cost_of(key)
             self._messages[key] = now_ms
             if len(self._messages) > MOST_KEYS:
-                self._messages.popitem(last=False)
+                self._drop_message(next(iter(self._messages)))
             self._added(now_ms)
 
     def add_batch(self, key: bytes, reply: PublishReply, now_ms: int) -> None:
@@ -60,15 +63,17 @@ class Keys:
             self._drop_batch(key)
             self._batches[key] = (now_ms, reply)
             self._kept += _weight(reply)
+            self._usage.used += cost_of(key, reply)
             while self._kept > MOST_KEYS and len(self._batches) > 1:
                 self._drop_batch(next(iter(self._batches)))
             self._added(now_ms)
 
     def clear(self) -> None:
         """The queue is gone."""
-        self._messages.clear()
-        self._batches.clear()
-        self._kept = 0
+        for key in [*self._messages]:
+            self._drop_message(key)
+        for batch in [*self._batches]:
+            self._drop_batch(batch)
         self._is_scheduled = False
 
     def is_pending(self, moment: int) -> bool:
@@ -86,14 +91,19 @@ class Keys:
         """Forget those whose time is up; to be done before the window changes, so that a longer one revives none."""
         messages, batches, window_ms = self._messages, self._batches, self.window_ms
         while messages and messages[key := next(iter(messages))] + window_ms <= moment:
-            del messages[key]
+            self._drop_message(key)
         while batches and batches[batch := next(iter(batches))][0] + window_ms <= moment:
             self._drop_batch(batch)
+
+    def _drop_message(self, key: str) -> None:
+        del self._messages[key]
+        self._usage.used -= cost_of(key)
 
     def _drop_batch(self, key: bytes) -> None:
         dropped = self._batches.pop(key, None)
         if dropped is not None:
             self._kept -= _weight(dropped[1])
+            self._usage.used -= cost_of(key, dropped[1])
 
     def _added(self, now_ms: int) -> None:
         self.newest_at = now_ms
@@ -107,6 +117,12 @@ class Keys:
         )
         self._is_scheduled = True
         self._agenda.add(max(oldest + self.window_ms, now_ms + LEAST_SLEEP_MS), FORGET, 0, self)
+
+
+def cost_of(key: str | bytes, reply: PublishReply | None = None) -> int:
+    """Bytes of memory that a key takes, with the reply that is kept for it."""
+    is_short = isinstance(key, bytes) or key.isascii()
+    return (KEY_BYTES if reply is None else KEY_BYTES * _weight(reply)) + len(key) * (1 if is_short else 4)
 
 
 def _weight(reply: PublishReply) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from quickpulse.errors import NotFound, TooManyQueues
 from quickpulse.queues.agenda import IDLE, Agenda
 from quickpulse.queues.leases import Leases
-from quickpulse.queues.named import NamedQueue, Usage
+from quickpulse.queues.named import NamedQueue
 from quickpulse.queues.policies import DEFAULT_QUEUE, Limits, dead_name, require_name
 from quickpulse.queues.readings import Readings
 from quickpulse.queues.runs import RUN_MESSAGES, Extra, Run
+from quickpulse.queues.usage import Usage
 from quickpulse.requests import DeadLetter, Policy
 
 
@@ -65,6 +66,7 @@ class Directory:
         queue.counts.purged += queue.leased
         self.readings.removed(queue)
         queue.account(-queue.leased, -queue.size_bytes)
+        queue.charge(-queue.beside)
         queue.held = queue.held_bytes = queue.leased = 0
         queue.extras.clear()
         queue.keys.clear()
@@ -94,11 +96,13 @@ class Directory:
             sequences = target.lane.skip(len(part.payloads))
             for old, new in zip(part.sequences, sequences, strict=True):
                 extra = queue.extras.get(old)
-                target.extras[new] = (
-                    Extra(None, run.weight, letter) if extra is None else Extra(extra.properties, extra.weight, letter)
+                target.keep(
+                    new,
+                    Extra(None, run.weight, letter) if extra is None else Extra(extra.properties, extra.weight, letter),
                 )
-            dead = part.like(part.payloads, sequences, moment, part.size_bytes)
+            dead = part.like(part.payloads, sequences, moment, part.size_bytes, part.beside)
             dead.deliveries = dead.expires_at = 0
+            target.charge(dead.beside_bytes)
             target.admit(dead, 0, moment)
         target.buried += len(run.payloads)
         target.touched = moment

@@ -123,7 +123,7 @@ class Lease:
         run = self.run
         payloads = run.payloads
         if stop - start == self.left == len(payloads):
-            count, sequences, size_bytes = self.left, run.sequences, run.size_bytes
+            count, sequences, size_bytes, beside = self.left, run.sequences, run.size_bytes, run.beside_bytes
             self.left = 0
             if self.queue.open_lease is self:
                 run.payloads = [None] * count  # type: ignore[list-item]
@@ -134,14 +134,15 @@ class Lease:
             count = len(held)
             if count == 1 and not self.queue.extras:
                 size_bytes, sequences = len(payloads[held[0]]) + run.weight, (0,)
+                beside = run.beside if isinstance(run.beside, int) else run.beside[held[0]]
                 payloads[held[0]] = None  # type: ignore[call-overload]
             else:
                 part = run.pick(held, self.queue.extras)
-                size_bytes, sequences = part.size_bytes, part.sequences
+                size_bytes, sequences, beside = part.size_bytes, part.sequences, part.beside_bytes
                 self._clear(held)
             self.left -= count
         self.queue.unlease(count, size_bytes)
-        self.queue.gone(sequences, size_bytes)
+        self.queue.gone(sequences, size_bytes, beside)
         self._let_go()
         return count
 
@@ -151,7 +152,7 @@ class Lease:
             self.left = 0
             part = self.run
             if self.queue.open_lease is self:
-                self.run = part.like([None] * len(part.payloads), part.sequences, 0, 0)  # type: ignore[list-item]
+                self.run = part.like([None] * len(part.payloads), part.sequences, 0, 0, 0)  # type: ignore[list-item]
         else:
             held = self._held(start, stop, unknown)
             if not held:

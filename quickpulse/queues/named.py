@@ -14,6 +14,7 @@ from quickpulse.queues.dedup import Keys
 from quickpulse.queues.due import Coming, Voiding
 from quickpulse.queues.ready import Ready
 from quickpulse.queues.runs import Extra, Run
+from quickpulse.queues.usage import Usage
 from quickpulse.requests import Overflow, Policy
 
 if TYPE_CHECKING:
@@ -26,19 +27,6 @@ REASON_DELIVERIES = "max_deliveries"
 REASON_TIME = "time_to_live"
 
 
-class Usage:
-    """Bytes of all queues of a server.
-
-    :param limit: most that they may be.
-    """
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-
-
 class NamedQueue:
     """The messages of one queue.
 
@@ -47,6 +35,7 @@ class NamedQueue:
     :ivar held: messages that are leased or delayed, so neither ready nor gone.
     :ivar held_bytes: their size.
     :ivar size_bytes: of all messages, payloads and properties.
+    :ivar beside: bytes of memory that count for the server only: what is kept of messages beside payloads and texts.
     :ivar extras: what single messages have, by sequence.
     :ivar blocks: what is leased of it, with some that are at their end; more than `most_blocks` are swept.
     :ivar buried: dead letters of others that came in.
@@ -57,6 +46,7 @@ class NamedQueue:
 
     __slots__ = (
         "agenda",
+        "beside",
         "blocks",
         "buried",
         "capacity",
@@ -108,12 +98,12 @@ class NamedQueue:
         self.lane = self.ready.lane
         self.delayed: set[Run] = set()
         self.extras: dict[int, Extra] = {}
-        self.keys = Keys(agenda)
+        self.keys = Keys(agenda, usage)
         self.watchers: list[Callable[[], None]] = []
         self.open_lease: Lease | None = None
         self.blocks: list[Lease] = []
         self.most_blocks = 0
-        self.held = self.held_bytes = self.size_bytes = self.leased = self.buried = self.touched = 0
+        self.held = self.held_bytes = self.size_bytes = self.leased = self.buried = self.touched = self.beside = 0
         self.is_paused = self.is_publish_paused = self.is_dead_letters = self.is_gone = self.is_slow = False
         self.own_policy: Policy | None = None
         self.apply(policy)
@@ -184,6 +174,16 @@ class NamedQueue:
         self.size_bytes += size_bytes
         self.usage.used += size_bytes + count * MESSAGE_BYTES
 
+    def charge(self, beside: int) -> None:
+        """So much is kept beside what came in; negative: not any more."""
+        self.beside += beside
+        self.usage.used += beside
+
+    def keep(self, sequence: int, extra: Extra) -> None:
+        """Keep what a single message has, and count it."""
+        self.extras[sequence] = extra
+        self.charge(extra.beside)
+
     def wake(self) -> None:
         """Who watches is told at the end of the broker's call."""
         if self.watchers and not self.is_paused:
@@ -233,19 +233,32 @@ class NamedQueue:
         self.held -= count
         self.held_bytes -= size_bytes
 
-    def gone(self, sequences: Sequence[int], size_bytes: int) -> None:
-        """These messages left for good, from wherever they were."""
+    def gone(self, sequences: Sequence[int], size_bytes: int, beside: int) -> None:
+        """These messages left for good, from wherever they were.
+
+        :param beside: of their runs.
+        """
         self.account(-len(sequences), -size_bytes)
         if self.extras:
-            for sequence in sequences:
-                self.extras.pop(sequence, None)
+            beside += self._forget_extras(sequences)
+        if beside:
+            self.charge(-beside)
+
+    def _forget_extras(self, sequences: Sequence[int]) -> int:
+        """How many bytes of memory that sets free."""
+        beside = 0
+        for sequence in sequences:
+            extra = self.extras.pop(sequence, None)
+            if extra is not None:
+                beside += extra.beside
+        return beside
 
     def drop_oldest(self, count: int, room: int, each_bytes: int) -> None:
         """Drop ready messages with the lowest sequences, as `Ready.take_oldest` takes them."""
         run = self.ready.take_oldest(count, room, each_bytes, self.extras)
         if run is not None:
             self.counts.dropped += len(run.payloads)
-            self.gone(run.sequences, run.size_bytes)
+            self.gone(run.sequences, run.size_bytes, run.beside_bytes)
 
     # ---- back ----
 
@@ -270,7 +283,7 @@ class NamedQueue:
         """Messages that are nowhere here any more become dead letters."""
         self.counts.dead_lettered += len(run.payloads)
         self.on_dead(self, run, reason, moment)
-        self.gone(run.sequences, run.size_bytes)
+        self.gone(run.sequences, run.size_bytes, run.beside_bytes)
 
     def void(self, run: Run, moment: int) -> None:
         """The time of messages that are nowhere here any more is up."""
@@ -279,7 +292,7 @@ class NamedQueue:
         if self.keeps_void:
             self.bury(run, REASON_TIME, moment)
         else:
-            self.gone(run.sequences, run.size_bytes)
+            self.gone(run.sequences, run.size_bytes, run.beside_bytes)
 
     def retry_delay(self, deliveries: int) -> int:
         """How long a message waits that failed so often."""
@@ -289,10 +302,9 @@ class NamedQueue:
     def purge(self) -> int:
         """Throw away what is ready or delayed; how many that were."""
         count = len(self.ready) + self.held - self.leased
-        if self.extras:
+        if self.beside or self.extras:
             for run in [*self.ready.look(1 << 62), *self.delayed]:
-                for sequence in run.sequences:
-                    self.extras.pop(sequence, None)
+                self.charge(-run.beside_bytes - self._forget_extras(run.sequences))
         delayed_bytes = 0
         for run in self.delayed:
             delayed_bytes += run.size_bytes

@@ -277,7 +277,7 @@ class PlainQueue:
             queue.counts.taken += len(run.payloads)
             if run.deliveries:
                 queue.counts.redelivered += len(run.payloads)
-            queue.gone(run.sequences, run.size_bytes)
+            queue.gone(run.sequences, run.size_bytes, run.beside_bytes)
         queue.review()
         return taken
 

@@ -100,7 +100,7 @@ class Ready:
 
         :param count: at most so many.
         :param room: only as far as they are within so many bytes.
-        :param each_bytes: that a message counts for beside payload and texts.
+        :param each_bytes: that a message counts for beside payload and texts; 0: nothing else counts.
         """
         heaps = [heap for heap in map(self._head, self.priorities) if heap is not None] if self.in_runs else []
         heap = min(heaps, key=lambda heap: heap[0][0], default=None)
@@ -119,6 +119,8 @@ class Ready:
             others.append(lane.head)
         run = heap[0][1]
         count = _before(run, count, min(others, default=1 << 62))
+        if each_bytes:
+            each_bytes += run.beside if isinstance(run.beside, int) else max(run.beside)
         if extras or run.size_bytes + len(run.payloads) * each_bytes > room:
             count = fitting(run.payloads[:count], run.sequences[:count], room, run.weight, each_bytes, extras)
         return self._cut(heap, max(count, 1), extras)

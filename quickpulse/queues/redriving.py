@@ -77,11 +77,12 @@ def _move(directory: Directory, queue: NamedQueue, run: Run, most: int, name: st
     for old, new in zip(part.sequences, sequences, strict=True):
         extra = queue.extras.get(old)
         if extra is not None and extra.properties is not None:
-            target.extras[new] = Extra(extra.properties, extra.weight)
-    fresh = part.like(part.payloads, sequences, now_ms, part.size_bytes)
+            target.keep(new, Extra(extra.properties, extra.weight))
+    fresh = part.like(part.payloads, sequences, now_ms, part.size_bytes, part.beside)
     fresh.deliveries = 0
     fresh.expires_at = now_ms + ttl_ms if ttl_ms else 0
-    queue.gone(part.sequences, part.size_bytes)
+    queue.gone(part.sequences, part.size_bytes, part.beside_bytes)
+    target.charge(part.beside_bytes)
     target.admit(fresh, 0, now_ms)
     target.touched = now_ms
     return count

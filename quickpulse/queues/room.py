@@ -41,5 +41,6 @@ def make_room(queue: NamedQueue, count: int, size_bytes: int) -> bool:
         elif in_queue > 0:
             queue.drop_oldest(_ENOUGH, in_queue, 0)
         else:
-            queue.drop_oldest(_ENOUGH, in_server, MESSAGE_BYTES)
+            most = 1 if queue.extras else _ENOUGH  # what is in the extras counts for more
+            queue.drop_oldest(most, in_server, MESSAGE_BYTES)
     return True

@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from quickpulse.messages import Message
 from quickpulse.queues.framing import FRAME_BYTES, beside_texts, of_letter
+from quickpulse.queues.usage import HEADER_BYTES, LETTER_BYTES, PROPERTIES_BYTES
 from quickpulse.requests import DeadLetter, Properties
 
 RUN_MESSAGES = 1024
@@ -31,6 +32,14 @@ class Extra:
         self.properties = properties
         self.weight = weight
         self.letter = letter
+
+    @property
+    def beside(self) -> int:
+        """Bytes of memory beside payload and texts. What v0 puts in counts for its payload alone."""
+        own = self.properties
+        if own is None:
+            return LETTER_BYTES
+        return 0 if isinstance(own, Message) else beside_of(own)
 
     def framing(self, otherwise: int) -> int:
         """Bytes of a frame beside payload and texts.
@@ -57,6 +66,11 @@ def weight_of(properties: Properties) -> int:
     return sum(len(text.encode()) for text in texts if text) + sum(
         len(name.encode()) + len(value.encode()) for name, value in properties.headers.items()
     )
+
+
+def beside_of(properties: Properties) -> int:
+    """Bytes of memory that properties take beside their texts."""
+    return PROPERTIES_BYTES + HEADER_BYTES * len(properties.headers)
 
 
 def measured(payloads: Sequence[bytes], sequences: Sequence[int], weight: int, extras: Extras) -> int:
@@ -104,10 +118,12 @@ class Run:
     :param expires_at: when they are void unless they are leased; 0: never.
     :param common: properties of each that has no own.
     :param weight: bytes of `common`, for each.
+    :param beside: bytes of memory that count for all, or for each, beside payload and texts.
     """
 
     __slots__ = (
         "accepted",
+        "beside",
         "common",
         "deliveries",
         "expires_at",
@@ -129,6 +145,7 @@ class Run:
         expires_at: int = 0,
         common: Properties | None = None,
         weight: int = 0,
+        beside: int | array[int] = 0,
     ) -> None:
         self.payloads = payloads
         self.sequences = sequences
@@ -139,8 +156,16 @@ class Run:
         self.expires_at = expires_at
         self.common = common
         self.weight = weight
+        self.beside = beside
 
-    def like(self, payloads: list[bytes], sequences: Sequence[int], accepted: int | array[int], size_bytes: int) -> Run:
+    def like(
+        self,
+        payloads: list[bytes],
+        sequences: Sequence[int],
+        accepted: int | array[int],
+        size_bytes: int,
+        beside: int | array[int],
+    ) -> Run:
         """A run of other messages that has the same in common."""
         return Run(
             payloads,
@@ -152,6 +177,7 @@ class Run:
             self.expires_at,
             self.common,
             self.weight,
+            beside,
         )
 
     @property
@@ -159,13 +185,19 @@ class Run:
         """Bytes of a frame for each message that is not in the extras, beside payload and texts."""
         return FRAME_BYTES if self.common is None else FRAME_BYTES + beside_texts(self.common)
 
+    @property
+    def beside_bytes(self) -> int:
+        """Of all together, without what single ones have of their own."""
+        beside = self.beside
+        return beside * len(self.payloads) if isinstance(beside, int) else sum(beside)
+
     def framed(self, extras: Extras) -> int:
         """Bytes that all take of a frame, at most."""
         return framed(self.size_bytes, self.sequences, self.framing, extras)
 
     def moved(self) -> Run:
         """All of it as another run; this one is empty from now on, wherever it is still listed."""
-        other = self.like(self.payloads, self.sequences, self.accepted, self.size_bytes)
+        other = self.like(self.payloads, self.sequences, self.accepted, self.size_bytes, self.beside)
         self.payloads, self.sequences, self.size_bytes = [], (), 0
         return other
 
@@ -178,6 +210,8 @@ class Run:
         self.sequences = self.sequences[count:]
         if not isinstance(self.accepted, int):
             self.accepted = self.accepted[count:]
+        if not isinstance(self.beside, int):
+            self.beside = self.beside[count:]
         self.size_bytes -= head.size_bytes
         return head
 
@@ -185,7 +219,8 @@ class Run:
         """A copy of the messages from `start` to `stop`."""
         payloads, sequences = self.payloads[start:stop], self.sequences[start:stop]
         accepted = self.accepted if isinstance(self.accepted, int) else self.accepted[start:stop]
-        return self.like(payloads, sequences, accepted, measured(payloads, sequences, self.weight, extras))
+        beside = self.beside if isinstance(self.beside, int) else self.beside[start:stop]
+        return self.like(payloads, sequences, accepted, measured(payloads, sequences, self.weight, extras), beside)
 
     def pick(self, indexes: Sequence[int], extras: Extras) -> Run:
         """A copy of the messages at these indexes, at least one, in order."""
@@ -194,7 +229,8 @@ class Run:
         chosen = itemgetter(*indexes)
         payloads, sequences = list(chosen(self.payloads)), list(chosen(self.sequences))
         accepted = self.accepted if isinstance(self.accepted, int) else array("q", chosen(self.accepted))
-        return self.like(payloads, sequences, accepted, measured(payloads, sequences, self.weight, extras))
+        beside = self.beside if isinstance(self.beside, int) else array("q", chosen(self.beside))
+        return self.like(payloads, sequences, accepted, measured(payloads, sequences, self.weight, extras), beside)
 
     def can_take_on(self, other: Run) -> bool:
         """Whether `other` goes on where this one ends, with all the same in common."""
@@ -212,13 +248,10 @@ class Run:
 
     def take_on(self, other: Run) -> None:
         """Add the messages of `other` behind these."""
-        mine, its = self.accepted, other.accepted
-        if not (isinstance(mine, int) and mine == its):
-            if isinstance(mine, int):
-                mine = self.accepted = array("q", (mine,)) * len(self.payloads)
-            if isinstance(its, int):
-                its = array("q", (its,)) * len(other.payloads)
-            mine.extend(its)
+        count, more = len(self.payloads), len(other.payloads)
+        self.accepted = _joined(self.accepted, count, other.accepted, more)
+        if self.beside or other.beside:
+            self.beside = _joined(self.beside, count, other.beside, more)
         self.payloads += other.payloads
         self.sequences = range(self.sequences[0], self.sequences[0] + len(self.payloads))
         self.size_bytes += other.size_bytes
@@ -226,3 +259,12 @@ class Run:
     def accepted_each(self) -> Sequence[int]:
         """When each was accepted."""
         return (self.accepted,) * len(self.payloads) if isinstance(self.accepted, int) else self.accepted
+
+
+def _joined(first: int | array[int], count: int, second: int | array[int], more: int) -> int | array[int]:
+    """A column of both, or what they have in common; the first may be changed."""
+    if isinstance(first, int) and isinstance(second, int) and first == second:
+        return first
+    joined = array("q", (first,)) * count if isinstance(first, int) else first
+    joined.extend(array("q", (second,)) * more if isinstance(second, int) else second)
+    return joined

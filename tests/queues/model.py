@@ -6,14 +6,16 @@ goes through `Message.move`, which knows the table of legal moves only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from quickpulse.queues import framing
+from quickpulse.queues import dedup, framing
 from quickpulse.queues.life import MOVES, Event, State
 from quickpulse.requests import (
     Action,
+    Batch,
     DeadLetter,
     Delivery,
     Overflow,
@@ -44,6 +46,8 @@ class Message:
     deadline: int = 0
     holder: object = None
     letter: DeadLetter | None = None
+    has_own: bool = False
+    share: int = 0
 
     def move(self, event: Event, state: State) -> None:
         """Change the state; an illegal move is an error."""
@@ -57,6 +61,13 @@ class Message:
         texts = [each.id, each.content_type, each.dedup_key, each.reply_to, each.correlation_id]
         texts += [*each.headers, *each.headers.values()]
         return len(self.payload) + sum(len(text.encode()) for text in texts)
+
+    @property
+    def beside(self) -> int:
+        """Bytes of the server beside payload and texts: what it has of its own, and its share of a batch."""
+        if self.has_own:
+            return self.share + beside_of(self.properties)
+        return self.share + (200 if self.letter is not None else 0)
 
     @property
     def framed(self) -> int:
@@ -82,6 +93,7 @@ class Queue:
     keys: dict[str, int] = field(default_factory=dict)
     batches: dict[bytes, tuple[int, Any]] = field(default_factory=dict)
     newest: int | None = None
+    forget_at: int | None = None
     paused: bool = False
     publish_paused: bool = False
     is_dead: bool = False
@@ -105,6 +117,31 @@ class Queue:
         """Whether there is somewhere for dead letters."""
         return not self.is_dead or bool(self.own and self.own.dead_letter_queue)
 
+    def remember(self, keys: dict[Any, Any], key: Any, value: Any, now: int) -> None:
+        """A key was published; what is over is looked for when the oldest may be, and no sooner than in a while."""
+        keys.pop(key, None)
+        keys[key] = value
+        self.newest = now
+        if self.forget_at is None:
+            self.forget_at = self.next_forgetting(now)
+
+    def forget(self, now: int) -> None:
+        """Drop the keys whose time is up."""
+        window = self.policy.dedup_window_ms
+        self.keys = {key: at for key, at in self.keys.items() if now < at + window}
+        self.batches = {key: kept for key, kept in self.batches.items() if now < kept[0] + window}
+
+    def next_forgetting(self, now: int) -> int:
+        """When to do so."""
+        moments = [*self.keys.values(), *(at for at, _ in self.batches.values())]
+        return max(min(moments) + self.policy.dedup_window_ms, now + dedup.LEAST_SLEEP_MS)
+
+    @property
+    def key_bytes(self) -> int:
+        """What the keys take of the server."""
+        batches = sum(len(key) + 200 * (1 + len(reply[1]) + len(reply[2])) for key, (_, reply) in self.batches.items())
+        return batches + sum(len(key) + 200 for key in self.keys)
+
     def size(self, *states: State) -> int:
         """Bytes of those in these states, of all where none is named."""
         return sum(each.size for each in (self.of(*states) if states else self.messages))
@@ -114,6 +151,11 @@ def resolved(common: Properties | None, own: Properties | None) -> Properties:
     """What is in force."""
     common, own = common or Properties(), own or Properties()
     return Properties(**{name: getattr(own, name) or getattr(common, name) for name in NAMES})
+
+
+def beside_of(properties: Properties) -> int:
+    """Bytes of memory beside texts."""
+    return 300 + 130 * len(properties.headers)
 
 
 class Model:
@@ -126,6 +168,7 @@ class Model:
         self.max_message = max_message
         self.max_batch = max_batch
         self.now = 0
+        self.pending = 0  # bytes of a batch on its way in that count when it is in
         self.queues: dict[str, Queue] = {}
         self.buried: list[tuple[Queue, Message]] = []  # since the walk looked last
 
@@ -150,6 +193,8 @@ class Model:
                     yield each.deadline, 1, each.receipt, lambda at, q=queue, each=each: self._expire(q, each, at)
                 elif each.expires:
                     yield each.expires, 2, each.sequence, lambda at, q=queue, each=each: self._void(q, each, at)
+            if queue.forget_at is not None:
+                yield queue.forget_at, 3, 0, lambda at, queue=queue: self._forget(queue, at)
             idle = self._idle_at(queue)
             if idle is not None:
                 yield idle, 4, 0, lambda at, queue=queue: self.remove(queue)
@@ -161,6 +206,10 @@ class Model:
             return None
         at = queue.touched + queue.policy.idle_expiry_ms
         return at if queue.newest is None else max(at, queue.newest + queue.policy.dedup_window_ms)
+
+    def _forget(self, queue: Queue, at: int) -> None:
+        queue.forget(at)
+        queue.forget_at = queue.next_forgetting(at) if queue.keys or queue.batches else None
 
     def _expire(self, queue: Queue, each: Message, at: int) -> None:
         queue.count("expired")
@@ -189,9 +238,7 @@ class Model:
         """From now on."""
         queue = self.open(name)
         queue.own, queue.touched = policy, self.now
-        window = queue.policy.dedup_window_ms
-        queue.keys = {key: at for key, at in queue.keys.items() if self.now < at + window}
-        queue.batches = {key: kept for key, kept in queue.batches.items() if self.now < kept[0] + window}
+        queue.forget(self.now)
         values = {each.name: getattr(policy, each.name) for each in fields(Policy)}
         queue.policy = Policy(
             **{name: getattr(self.defaults, name) if value is None else value for name, value in values.items()}
@@ -200,7 +247,9 @@ class Model:
     @property
     def used(self) -> int:
         """Of the server."""
-        return sum(each.size + MESSAGE_BYTES for queue in self.queues.values() for each in queue.messages)
+        queues = self.queues.values()
+        messages = sum(each.size + MESSAGE_BYTES + each.beside for queue in queues for each in queue.messages)
+        return messages + sum(queue.key_bytes for queue in queues) - self.pending
 
     # ---- the ways of a message ----
 
@@ -217,6 +266,7 @@ class Model:
         target.sequence += 1
         dead = Message(each.payload, each.properties, target.sequence, at, State.READY)
         dead.letter = DeadLetter(queue.name, reason, each.deliveries)
+        dead.has_own, dead.share = each.has_own, each.share
         target.messages.append(dead)
         queue.count("dead_lettered")
         self.gone(queue, each, event, State.DEAD)
@@ -265,11 +315,13 @@ class Model:
             self.gone(queue, min(queue.of(State.READY), key=lambda each: each.sequence), Event.DROP)
             queue.count("dropped")
 
-    def store(self, queue: Queue, payload: bytes, properties: Properties) -> Message:
+    def store(
+        self, queue: Queue, payload: bytes, properties: Properties, has_own: bool = False, share: int = 0
+    ) -> Message:
         """A new message."""
         queue.sequence += 1
         queue.count("published")
-        each = Message(payload, properties, queue.sequence, self.now)
+        each = Message(payload, properties, queue.sequence, self.now, has_own=has_own, share=share)
         each.expires = self.now + properties.ttl_ms if properties.ttl_ms else 0
         each.due = self.now + properties.delay_ms
         each.move(Event.PUBLISH, State.DELAYED if properties.delay_ms else State.READY)
@@ -293,13 +345,14 @@ class Model:
             raise PermissionError
         batch = request.batch
         each = [resolved(batch.common, batch.properties.get(index)) for index in range(len(batch.payloads))]
-        work = _Batch(self, queue, list(batch.payloads), each)
+        own = {index: each[index] for index in batch.properties if each[index] != Properties()}
+        work = _Batch(self, queue, list(batch.payloads), each, own, _share(batch, own))
         reply = work.all_or_none() if request.atomic else work.one_by_one()
+        self.pending = 0
         for _, code in reply[2]:
             queue.count(f"rejected:{code}")
         if request.batch_key and reply[0] and window:
-            queue.batches[request.batch_key] = (self.now, reply)
-            queue.newest = self.now
+            queue.remember(queue.batches, request.batch_key, (self.now, reply), self.now)
         return reply
 
     # ---- pull and settle ----
@@ -420,7 +473,7 @@ class Model:
                 full.add(goal)
                 continue
             self.gone(queue, each, Event.REDRIVE)
-            fresh = self.store(to, each.payload, each.properties)
+            fresh = self.store(to, each.payload, each.properties, each.has_own, each.share)
             fresh.state = State.READY
             to.touched = self.now
             moved += 1
@@ -471,11 +524,31 @@ class Model:
         return taken
 
 
+def _share(batch: Batch, own: dict[int, Properties]) -> int:
+    """Of what a batch takes as a whole: what its messages have in common, and a run for each kind that will be due."""
+    common = [] if batch.common is None or batch.common == Properties() else [batch.common]
+    kinds = {
+        (each.priority, each.delay_ms, each.ttl_ms) for each in [*common, *own.values()] if each.delay_ms or each.ttl_ms
+    }
+    cost = sum(map(beside_of, common)) + 450 * len(kinds)
+    return math.ceil(cost / len(batch.payloads)) if batch.payloads else 0
+
+
 class _Batch:
     """A batch on its way in, message by message."""
 
-    def __init__(self, model: Model, queue: Queue, payloads: list[bytes], properties: list[Properties]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        queue: Queue,
+        payloads: list[bytes],
+        properties: list[Properties],
+        own: dict[int, Properties],
+        share: int,
+    ) -> None:
         self.model = model
+        self.own = own
+        self.share = share
         self.queue = queue
         self.payloads = payloads
         self.properties = properties
@@ -491,9 +564,13 @@ class _Batch:
 
     def _store(self, index: int) -> int:
         key = self.properties[index].dedup_key
-        if key and self.queue.policy.dedup_window_ms:
-            self.queue.keys[key] = self.queue.newest = self.model.now
-        return self.model.store(self.queue, self.payloads[index], self.properties[index]).sequence
+        model, queue = self.model, self.queue
+        before = queue.key_bytes
+        if key and queue.policy.dedup_window_ms:
+            queue.remember(queue.keys, key, model.now, model.now)
+        each = model.store(queue, self.payloads[index], self.properties[index], index in self.own, self.share)
+        model.pending += queue.key_bytes - before + each.beside
+        return each.sequence
 
     def one_by_one(self) -> tuple[list[int], list[int], list[tuple[int, str]]]:
         """What is valid, new, and fits."""

@@ -50,7 +50,7 @@ DEFAULTS = Policy(
     dedup_window_ms=500,
     idle_expiry_ms=1500,
 )
-LIMITS = Limits(max_queues=5, total_bytes=9000, max_message_bytes=60, max_batch_bytes=HEAD_BYTES + 600)
+LIMITS = Limits(max_queues=5, total_bytes=20_000, max_message_bytes=60, max_batch_bytes=HEAD_BYTES + 600)
 
 POLICIES: dict[str, tuple[Any, ...]] = {
     "capacity": (None, None, 5, 12),

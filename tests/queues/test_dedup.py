@@ -5,9 +5,11 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.errors import QueueFull
+from quickpulse.queues import dedup
 from quickpulse.queues.agenda import Agenda
 from quickpulse.queues.dedup import MOST_KEYS, Keys
-from quickpulse.requests import PublishReply, Rejection
+from quickpulse.queues.usage import KEY_BYTES, Usage
+from quickpulse.requests import UNBOUNDED, PublishReply, Rejection
 
 REPLY = PublishReply(((1, 2),))
 
@@ -18,7 +20,8 @@ class KeyTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A window of five seconds."""
         self.agenda = Agenda()
-        self.keys = Keys(self.agenda)
+        self.usage = Usage(UNBOUNDED)
+        self.keys = Keys(self.agenda, self.usage)
         self.keys.window_ms = 5000
 
     def test_the_window(self) -> None:
@@ -97,9 +100,36 @@ class KeyTests(SynchronousTestCase):
         self.keys.add_batch(b"next", REPLY, 100)
         self.assertIsNone(self.keys.reply_to(b"long", 100))
 
+    def test_they_count(self) -> None:
+        """With their characters, and what a reply names, as long as they are kept; a repeat counts once."""
+        used = []
+        self.keys.add("abc", 100)
+        used.append(self.usage.used)
+        self.keys.add("abc", 200)
+        used.append(self.usage.used)
+        self.keys.add("\N{PARTY POPPER}", 200)
+        used.append(self.usage.used)
+        for _ in range(2):
+            self.keys.add_batch(b"ab", PublishReply(((1, 1),), (1, 2)), 5150)
+            used.append(self.usage.used)
+        self.keys.drop_old(5200)
+        used.append(self.usage.used)
+        batch = 3 * KEY_BYTES + 2
+        texts = 2 * KEY_BYTES + 3 + 4
+        self.assertEqual(used, [KEY_BYTES + 3] * 2 + [texts] + [texts + batch] * 2 + [batch])
+
+    def test_the_oldest_count_no_more(self) -> None:
+        """Those that went because there were too many."""
+        self.patch(dedup, "MOST_KEYS", 2)
+        for number in range(5):
+            self.keys.add(str(number), 100)
+            self.keys.add_batch(b"%d" % number, REPLY, 100)
+        self.assertEqual(self.usage.used, 4 * (KEY_BYTES + 1))
+
     def test_clear(self) -> None:
         """They go with the queue."""
         self.keys.add("a", 100)
         self.keys.add_batch(b"b", REPLY, 100)
         self.keys.clear()
+        self.assertEqual(self.usage.used, 0)
         self.assertEqual((len(self.keys), self.agenda.next_moment), (0, None))

@@ -214,6 +214,13 @@ class ServerBoundTests(BrokerTestCase):
         self.settle(self.pull(queue="a").first_receipt, queue="a")
         self.assertEqual(self.publish(b"1234", queue="b").sequences, ((3, 3),))
 
+    def test_what_properties_take(self) -> None:
+        """Counts when they are in: so much may be too much, and then nothing else comes in."""
+        self.publish(b"1", correlation_id="2")
+        self.assertEqual(rejected(self.publish(b"", queue="b")), [(0, "SERVER_FULL")])
+        self.settle(self.pull().first_receipt)
+        self.assertEqual(rejected(self.publish(b"", queue="b")), [])
+
     def test_max_queues(self) -> None:
         """One more is not made, except v0's; dead letters have theirs all the same."""
         self.publish(b"x", queue="a")

@@ -7,6 +7,7 @@ from quickpulse.queues.named import MESSAGE_BYTES
 from quickpulse.queues.policies import Limits
 from quickpulse.queues.ready import Ready
 from quickpulse.queues.room import could_fit, fits, make_room
+from quickpulse.queues.usage import PROPERTIES_BYTES, RUN_BYTES
 from quickpulse.requests import DeleteQueue, Overflow
 from tests.queues.brokers import BrokerTestCase
 
@@ -14,7 +15,7 @@ from tests.queues.brokers import BrokerTestCase
 class RoomTests(BrokerTestCase):
     """A queue for four messages and 20 bytes."""
 
-    limits = Limits(total_bytes=5 * MESSAGE_BYTES + 30)
+    limits = Limits(total_bytes=5 * MESSAGE_BYTES + 30 + PROPERTIES_BYTES + RUN_BYTES)
 
     def setUp(self) -> None:
         """One is leased, one delayed, two are ready; three bytes each."""
@@ -76,7 +77,7 @@ class RoomTests(BrokerTestCase):
             each = 1 + len(properties.get("content_type", ""))
             for capacity_bytes, cost in (
                 (10_000, each),
-                (1 << 20, each + MESSAGE_BYTES),
+                (1 << 20, each + MESSAGE_BYTES + bool(properties)),
             ):  # of the queue, or the server
                 self.policy("log", capacity_bytes=capacity_bytes, overflow=Overflow.DROP_OLDEST)
                 self.publish(*[b"x"] * 10_000, queue="log", **properties)

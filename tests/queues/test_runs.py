@@ -53,6 +53,18 @@ class RunTests(SynchronousTestCase):
             (whole.payloads, whole.sequences, list(whole.accepted_each())), ([b"a", b"b", b"c"], range(1, 4), [5, 5, 6])
         )
 
+    def test_what_counts_beside(self) -> None:
+        """Goes with each message, whatever it is cut into."""
+        whole = run(b"a", b"b", beside=7)
+        self.assertEqual(whole.beside_bytes, 14)
+        whole.take_on(run(b"c", first=3, beside=7))
+        self.assertEqual(whole.beside, 7)
+        whole.take_on(run(b"d", b"e", first=4))
+        self.assertEqual(list(whole.beside), [7, 7, 7, 0, 0])
+        self.assertEqual([whole.pick(each, {}).beside_bytes for each in ([0, 4], [1, 2])], [7, 14])
+        self.assertEqual((whole.cut(2, {}).beside_bytes, whole.beside_bytes), (14, 7))
+        self.assertEqual((whole.moved().beside_bytes, run(b"a").beside_bytes), (7, 0))
+
     def test_what_cannot_be_taken_on(self) -> None:
         """A hole, or anything that is not in common."""
         whole = run(b"a")
