@@ -17,7 +17,10 @@ MOST_ON_THEIR_WAY = 4
 """Parts of one request that are not answered: enough to keep the server busy, and no second copy of a huge batch."""
 
 MOST_IN_PART = 100_000
-"""Messages that a server takes in one batch."""
+"""Messages that a server takes in one batch; fewer where its frames are short."""
+
+REJECTION_BYTES = 40
+"""Of a frame, for what it says of each that it refuses."""
 
 _OWN_BYTES = 8
 """Of a payload or a text in a frame, beside itself, at most."""
@@ -32,10 +35,16 @@ _NUMBER_BYTES = 3
 Done = Callable[[Any], None]
 
 
-def require_few(request: Any) -> None:
+def most_in_part(max_bytes: int | None) -> int:
+    """Messages that a server takes in one batch whose frames have so many bytes at most; None: it has not said."""
+    return MOST_IN_PART if max_bytes is None else max(min(MOST_IN_PART, max_bytes // REJECTION_BYTES), 1)
+
+
+def require_few(request: Any, max_bytes: int | None = None) -> None:
     """Raise RequestTooLarge for a batch of more messages than a server takes, however short they are."""
-    if type(request) is Publish and len(request.batch.payloads) > MOST_IN_PART:
-        raise RequestTooLarge(f"batch of {len(request.batch.payloads)} messages is over the limit of {MOST_IN_PART}")
+    if type(request) is Publish and len(request.batch.payloads) > most_in_part(max_bytes):
+        most = most_in_part(max_bytes)
+        raise RequestTooLarge(f"batch of {len(request.batch.payloads)} messages is over the limit of {most}")
 
 
 def split(request: Any, max_bytes: int) -> list[Any]:
@@ -86,8 +95,12 @@ class Parts:
     def _take(self, at: int, reply: Any) -> None:
         self._replies[at] = reply
         self._answered += 1
-        if isinstance(reply, QuickPulseError) and not isinstance(reply, RequestTooLarge):
-            self._fault = self._fault or reply
+        if isinstance(reply, RequestTooLarge):
+            pass  # this part is at fault, and no other
+        elif isinstance(reply, QuickPulseError):
+            self._fault = self._fault or reply  # of any other: the rest is not sent
+        else:
+            assert isinstance(reply, PublishReply | SettleReply)
         self.send()
 
     def _merged(self) -> Any:
@@ -107,7 +120,7 @@ def _split_publish(request: Publish, max_bytes: int) -> list[Any]:
     parts: list[Any] = []
     payloads: list[bytes] = []
     properties: dict[int, Properties] = {}
-    size = 0
+    size, most = 0, most_in_part(max_bytes)
 
     def end_part() -> None:
         number = len(parts).to_bytes(_NUMBER_BYTES, "big")
@@ -117,7 +130,7 @@ def _split_publish(request: Publish, max_bytes: int) -> list[Any]:
     for index, payload in enumerate(batch.payloads):
         own = batch.properties.get(index)
         cost = len(payload) + _OWN_BYTES + _size_of(own)
-        if payloads and (size + cost > room or len(payloads) == MOST_IN_PART):
+        if payloads and (size + cost > room or len(payloads) == most):
             end_part()
             payloads, properties, size = [], {}, 0
         if own is not None:

@@ -127,6 +127,9 @@ class Session:
                 self._dormant.append(subscribing)
         # The server ended the connection because of a request: to send it again would end the next one too.
         is_hopeless = isinstance(error, InvalidArgument | RequestTooLarge)
+        if is_hopeless and len(open_calls) > 1:
+            why = "the server ended the connection because of a request; it is not known whether others took effect"
+            error = ConnectionLost(f"{why} ({error})")
         kept = []
         for call in open_calls:
             if isinstance(call.request, GetServerInfo) and call.done == self._introduced:
@@ -284,9 +287,9 @@ class Session:
 
     def _has_room_for(self, call: Call) -> bool:
         used = len(self._open) + len(self._subscriptions)
-        if call.is_long:
-            return used < MOST_WITH_PULLS and not self._waiting_pulls
-        return used < MOST_OPEN
+        if used < MOST_WITH_PULLS and not self._waiting_pulls:
+            return True
+        return used < MOST_OPEN and not call.is_long
 
     def _unused_ids(self) -> Iterator[int]:
         while True:
@@ -297,7 +300,7 @@ class Session:
     def _send(self, call: Call) -> None:
         request_id = next(self._ids)
         try:
-            require_few(call.request)
+            require_few(call.request, self._link.max_batch_bytes)
             self._link.send(request_id, call.request)
         except RequestTooLarge as error:
             self._send_in_parts(call, error)
@@ -329,7 +332,14 @@ class Session:
             is_atomic = getattr(call.request, "atomic", False)
             call.answer(RequestTooLarge(f"{error}; an atomic batch cannot go in parts") if is_atomic else error)
             return
-        Parts(call.request, parts, partial(self._ask_until, call.deadline, call.asked_at), call.answer).send()
+
+        def ask(part: Any, done: Done) -> None:
+            if call.done is None and not isinstance(part, Settle):  # who asked has given it up: no more of it
+                done(Timeout("given up"))
+            else:
+                self._ask_until(call.deadline, call.asked_at, part, done)
+
+        Parts(call.request, parts, ask, call.answer).send()
 
     def _send_subscribe(self, subscribing: Subscribing) -> None:
         request_id = next(self._ids)

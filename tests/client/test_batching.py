@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.client import batching
-from quickpulse.client.batching import MOST_IN_PART, MOST_ON_THEIR_WAY, Parts, split
+from quickpulse.client.batching import MOST_IN_PART, MOST_ON_THEIR_WAY, REJECTION_BYTES, Parts, split
 from quickpulse.client.errors import ConnectionLost, Timeout
 from quickpulse.errors import NotFound, QueueFull, RequestTooLarge
 from quickpulse.requests import (
@@ -77,6 +77,11 @@ class PublishTests(SynchronousTestCase):
         """However short its messages are."""
         parts = split(Publish("q", Batch([b""] * (2 * MOST_IN_PART + 1))), 1 << 30)
         self.assertEqual([len(part.batch.payloads) for part in parts], [MOST_IN_PART, MOST_IN_PART, 1])
+
+    def test_short_frames(self) -> None:
+        """A server takes no more messages than it could refuse in one frame."""
+        parts = split(Publish("q", Batch([b""] * 250)), 100 * REJECTION_BYTES)
+        self.assertEqual([len(part.batch.payloads) for part in parts], [100, 100, 50])
 
     def test_few_parts(self) -> None:
         """A frame is filled before the next one begins."""
@@ -253,6 +258,24 @@ class SessionTests(SynchronousTestCase):
         (reply,) = self.world.ask(Settle("q", [(first + at, first + at) for at in range(0, 1_000, 2)]))
         self.assertEqual(reply, SettleReply(500, []))
         self.assertGreater(len(self.link.kinds(Settle)), 1)
+
+    def test_given_up(self) -> None:
+        """Of messages only what is on its way is stored; what was said of them is said to the end."""
+        self.link.is_mute = True
+        now, session = self.world.clock.seconds(), self.world.session
+        payloads = [b"%03d" % number * 50 for number in range(100)]
+        session.abandon(session.ask(Publish("q", Batch(payloads), b"key"), self.fail, now))
+        self.link.is_mute = False
+        self.world.read()
+        self.assertEqual(len(self.link.kinds(Publish)), MOST_ON_THEIR_WAY)
+        self.world.ask(Publish("q", Batch([b"x"] * 500), b"other"))
+        (deliveries,) = self.world.ask(Pull(("q",), 1_000))
+        first = deliveries.first_receipt
+        ranges = [(first + at, first + at) for at in range(0, 500, 2)]
+        session.abandon(session.ask(Settle("q", ranges), self.fail, now))
+        self.world.read()
+        (info,) = self.world.ask(GetQueue("q"))
+        self.assertEqual(info.counts["acked"], 250)
 
     def test_without_a_connection(self) -> None:
         """Time that is up is told, also when a connection comes in that moment, before the timer."""

@@ -206,6 +206,15 @@ class AgainTests(SessionTestCase):
         self.world.lose(error)
         self.assertEqual(replies, [error])
 
+    def test_request_that_ended_the_connection_for_others(self) -> None:
+        """Which it was is not known: none is told that it was refused, as it may have taken effect."""
+        self.link.is_mute = True
+        replies = [self.world.ask(PUBLISH) for _ in range(2)]
+        self.world.lose(RequestTooLarge("too long"))
+        for (told,) in replies:
+            self.assertIsInstance(told, ConnectionLost)
+            self.assertIn("too long", str(told))
+
     def test_server_that_drains(self) -> None:
         """What it refuses is asked of the next one."""
         self.world.broker.drain()
