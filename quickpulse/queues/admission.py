@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from itertools import accumulate
 
 from quickpulse.errors import (
@@ -28,25 +27,40 @@ from quickpulse.requests import NO_PROPERTIES, Batch, Overflow, Properties, Publ
 
 HIGHEST_PRIORITY = 9
 
-_PROPERTIES = tuple(each.name for each in fields(Properties))
-
 
 def resolved(common: Properties | None, own: Properties) -> Properties:
     """The properties in force: `own` where it is not zero or empty, else `common`."""
     if common is None:
         return own
-    return Properties(**{name: getattr(own, name) or getattr(common, name) for name in _PROPERTIES})
+    return Properties(
+        own.id or common.id,
+        own.headers or common.headers,
+        own.content_type or common.content_type,
+        own.priority or common.priority,
+        own.delay_ms or common.delay_ms,
+        own.ttl_ms or common.ttl_ms,
+        own.dedup_key or common.dedup_key,
+        own.reply_to or common.reply_to,
+        own.correlation_id or common.correlation_id,
+    )
 
 
 def fault_of(properties: Properties) -> InvalidArgument | None:
     """What is wrong with them."""
+    if (
+        0 <= properties.priority <= HIGHEST_PRIORITY
+        and 0 <= properties.delay_ms <= LONGEST_MS
+        and 0 <= properties.ttl_ms <= LONGEST_MS
+        and len(properties.dedup_key) <= LONGEST_KEY
+    ):
+        return None  # as nearly always; what follows says what is wrong
     try:
         require_between("priority", properties.priority, 0, HIGHEST_PRIORITY)
         require_between("delay_ms", properties.delay_ms, 0, LONGEST_MS)
         require_between("ttl_ms", properties.ttl_ms, 0, LONGEST_MS)
         require_between("dedup_key: its length", len(properties.dedup_key), 0, LONGEST_KEY)
     except InvalidArgument as error:
-        return error
+        return error.with_traceback(None)  # there may be very many of them
     return None
 
 

@@ -21,6 +21,10 @@ INDEXED_BYTES = 5 + 4 + 5
 PROPERTIES_BYTES = INDEXED_BYTES + 5 * 5 + 2 + 7 + 7
 """Of properties beside their texts: five tags and lengths; priority, delay_ms and ttl_ms."""
 
+REJECTION_BYTES = 40
+"""Of what is said of a message that is not accepted: index, code, reason and retry_after_ms take 29 at most. The rest
+is for words, which the first hundred of a reply have."""
+
 HEADER_BYTES = 3 * 5
 """Of a header beside its texts."""
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, fields
 
 from quickpulse.errors import InvalidArgument
+from quickpulse.queues.framing import REJECTION_BYTES
 from quickpulse.requests import UNBOUNDED, Overflow, Policy
 
 DEFAULT_QUEUE = "default"
@@ -25,7 +26,7 @@ MOST_RECEIPTS = 100_000
 """That one request may speak of, and one pull hand out."""
 
 MOST_PUBLISHED = 100_000
-"""Messages of a batch: what is said of all that a full queue refuses has to fit into the reply."""
+"""Messages of a batch; fewer where what is said of them, should all be refused, would not fit into a frame."""
 
 MOST_RETRY_DELAYS = 100
 
@@ -62,6 +63,11 @@ class Limits:
     total_bytes: int = UNBOUNDED
     max_message_bytes: int = 1 << 20
     max_batch_bytes: int = (4 << 20) - (64 << 10)
+
+    @property
+    def max_published(self) -> int:
+        """Messages of a batch."""
+        return min(MOST_PUBLISHED, self.max_batch_bytes // REJECTION_BYTES)
 
 
 def require_name(name: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from quickpulse.errors import InvalidArgument, QueuePaused
 from quickpulse.queues.admission import Admission
 from quickpulse.queues.named import NamedQueue
-from quickpulse.queues.policies import LONGEST_KEY, MOST_PUBLISHED, Limits, require_between
+from quickpulse.queues.policies import LONGEST_KEY, Limits, require_between
 from quickpulse.queues.room import fits, make_room
 from quickpulse.requests import NO_PROPERTIES, Overflow, Publish, PublishReply
 
@@ -26,8 +26,8 @@ def publish(queue: NamedQueue, request: Publish, now_ms: int, limits: Limits) ->
     :raises TypeError: a payload is not exactly `bytes`.
     """
     batch, key = request.batch, request.batch_key
-    if len(batch.payloads) > MOST_PUBLISHED:
-        raise InvalidArgument(f"batch: {len(batch.payloads)} messages, expected {MOST_PUBLISHED} at most")
+    if len(batch.payloads) > 1 and len(batch.payloads) > limits.max_published:
+        raise InvalidArgument(f"batch: {len(batch.payloads)} messages, expected {limits.max_published} at most")
     if key:
         require_between("batch_key: its length", len(key), 0, LONGEST_KEY)
         reply = queue.keys.reply_to(key, now_ms)

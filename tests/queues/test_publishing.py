@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from quickpulse.errors import InvalidArgument, QueuePaused, TooManyQueues
 from quickpulse.queues.admission import resolved
+from quickpulse.queues.broker import Broker
+from quickpulse.queues.framing import REJECTION_BYTES
 from quickpulse.queues.named import MESSAGE_BYTES
 from quickpulse.queues.policies import LONGEST_KEY, MOST_PUBLISHED, Limits
 from quickpulse.requests import Batch, Delivery, Overflow, Pause, Properties, Publish, PublishReply, Resume
@@ -51,6 +53,14 @@ class PublishTests(BrokerTestCase):
         self.assertEqual((reply.sequences, len(reply.rejections)), (((1, 1),), MOST_PUBLISHED - 1))
         request = Publish("q", Batch([b""] * (MOST_PUBLISHED + 1)))
         self.assertRaises(InvalidArgument, self.broker.publish, request, self.now)
+
+    def test_too_many_for_short_frames(self) -> None:
+        """A batch has fewer messages there; one it may always have."""
+        for bound, most in ((10 * REJECTION_BYTES, 10), (1, 1)):
+            self.broker = Broker(limits=Limits(max_batch_bytes=bound))
+            self.assertEqual(len(self.publish(*[b"x"] * most).sequences), 1)
+            self.assertRaises(InvalidArgument, self.publish, *[b"x"] * (most + 1))
+            self.assert_where(ready=most)
 
     def test_other_types(self) -> None:
         """A payload that is not bytes is the caller's mistake; nothing is stored."""

@@ -116,7 +116,7 @@ def fill_error(error: BaseException, message: Any) -> None:
 def read_error(message: Any) -> QuickPulseError:
     """What a client raises for an Error message: of the same class as on the server, when this version knows it."""
     kind = _BY_REASON.get(message.reason, QuickPulseError)
-    error = kind.__new__(kind, message.message)  # not by its __init__, which makes a text of its own
+    error = kind.__new__(kind, message.message or message.reason)  # not by its __init__, which makes a text of its own
     error.code = message.reason
     error.retry_after_ms = message.retry_after_ms
     return error

@@ -133,14 +133,15 @@ def batches(draw: st.DrawFn) -> Batch:
 
 
 def errors() -> st.SearchStrategy[QuickPulseError]:
-    """Any error with any text."""
+    """Any error with any text: one without a text is read with its reason as one."""
 
     def make(kind: type[QuickPulseError], text: str, after: int | None) -> QuickPulseError:
         error = kind.__new__(kind, text)
         error.retry_after_ms = after
         return error
 
-    return st.builds(make, st.sampled_from([kind for kind in ERRORS if "code" in vars(kind)]), TEXTS, st.none() | U64)
+    kinds = st.sampled_from([kind for kind in ERRORS if "code" in vars(kind)])
+    return st.builds(make, kinds, TEXTS.filter(bool), st.none() | U64)
 
 
 def columns() -> st.SearchStrategy[list[int] | None]:

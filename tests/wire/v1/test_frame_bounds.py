@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from quickpulse.errors import InvalidArgument
 from quickpulse.queues.broker import Broker
+from quickpulse.queues.framing import REJECTION_BYTES
 from quickpulse.queues.policies import LONGEST_MS, LONGEST_NAME, MOST_PUBLISHED, Limits
 from quickpulse.requests import (
     Action,
@@ -24,9 +26,12 @@ from quickpulse.requests import (
     SetPolicy,
     Settle,
 )
-from quickpulse.wire.v1.frames import BINARY, write_reply
+from quickpulse.settings import BATCH_ROOM_BYTES
+from quickpulse.wire.v1.frames import BINARY, read_reply, write_reply
+from quickpulse.wire.v1.messages import MOST_WORDED
 
 NOW_MS = 4_000_000_000_000
+LEAST_BATCH_BYTES = BATCH_ROOM_BYTES + 1
 MOST_REQUESTS = (1 << 32) - 1
 QUEUE = "q" * (LONGEST_NAME - 5)
 DEAD = f"{QUEUE}.dead"
@@ -84,7 +89,7 @@ class BoundTests(SynchronousTestCase):
             fullest = max(fullest, len(got.batch.payloads))
         return fullest
 
-    @given(st.lists(batches(), min_size=1, max_size=4), st.integers(400, 3000), st.booleans())
+    @given(st.lists(batches(), min_size=1, max_size=4), st.integers(12 * REJECTION_BYTES, 3000), st.booleans())
     @settings(deadline=None, max_examples=150)
     def test_any_messages(self, published: list[Batch], bound: int, is_buried: bool) -> None:
         """New ones, those that were delivered before, and dead letters, with whatever properties they have."""
@@ -115,18 +120,42 @@ class BoundTests(SynchronousTestCase):
         self.assertGreater(size, bound // 3)
 
     def test_a_batch_that_is_refused(self) -> None:
-        """As many messages as there may be, and a full queue: the reply that says so of each."""
-        bound = Limits().max_batch_bytes
-        broker = self.broker(bound)
-        broker.set_policy(SetPolicy(QUEUE, Policy(capacity=1)), NOW_MS)
-        reply = broker.publish(Publish(QUEUE, Batch([b""] * MOST_PUBLISHED)), NOW_MS)
-        self.assertLessEqual(len(write_reply(MOST_REQUESTS, reply, BINARY)), bound)
+        """As many messages as there may be, for whatever reason: a reply that says so of each, in short frames too."""
+        late = Properties(delay_ms=(1 << 64) - 1)
+        for bound in (Limits().max_batch_bytes, LEAST_BATCH_BYTES):
+            broker = self.broker(bound)
+            count = min(MOST_PUBLISHED, bound // REJECTION_BYTES)
+            broker.set_policy(SetPolicy(QUEUE, Policy(capacity=1)), NOW_MS)
+            each = {index: Properties(delay_ms=(1 << 63) + index) for index in range(count)}
+            long = Batch([b"xx"] * count)
+            for batch, is_atomic in (
+                (Batch([b""] * count), False),
+                (Batch([b""] * count, late), False),
+                (Batch([b""] * count, late, {count - 1: Properties(delay_ms=1)}), True),
+                (Batch([b""] * count, None, each), False),
+                (long, False),
+            ):
+                broker._directory.limits = Limits(max_batch_bytes=bound, max_message_bytes=1 if batch is long else 9)
+                reply = broker.publish(Publish(QUEUE, batch, b"", is_atomic), NOW_MS)
+                self.assertGreaterEqual(len(reply.rejections), count - 1)
+                self.assertLessEqual(len(write_reply(MOST_REQUESTS, reply, BINARY)), bound)
+
+    def test_words(self) -> None:
+        """The first hundred that are refused are told in words; of each the rest is there."""
+        many = {index: Properties(priority=10 + index) for index in range(200)}
+        reply = self.broker(1 << 20).publish(Publish(QUEUE, Batch([b""] * 200, None, many)), NOW_MS)
+        _, told = read_reply(write_reply(1, reply, BINARY), BINARY)
+        self.assertEqual([each.index for each in told.rejections], list(range(200)))
+        self.assertEqual({type(each.error) for each in told.rejections}, {InvalidArgument})
+        self.assertEqual(str(told.rejections[MOST_WORDED - 1].error), "priority is 109, expected 0 to 9")
+        self.assertEqual(str(told.rejections[MOST_WORDED].error), "INVALID_ARGUMENT")
 
     def test_very_many_empty_messages(self) -> None:
         """Which came back, so that each has a count."""
         bound = 20_000
         broker = self.broker(bound)
-        broker.publish(Publish(QUEUE, Batch([b""] * 5000)), NOW_MS)
+        for _ in range(10):
+            broker.publish(Publish(QUEUE, Batch([b""] * (bound // REJECTION_BYTES))), NOW_MS)
         for _ in range(300):
             got = broker.pull(Pull((QUEUE,), 5000, with_enqueued_at=True), NOW_MS)
             held = (got.first_receipt, got.first_receipt + len(got.batch.payloads) - 1)
