@@ -27,7 +27,8 @@ ENOUGH_IN_A_ROW = 8
 """Requests that were alone, before the socket is lent: one that comes now and then is not worth it."""
 
 LOOK_SECONDS = 1.0
-"""A thread that reads looks so often whether it is still to do that."""
+"""A thread that reads looks so often whether it is still to do that; and one that waits wakes, so that a signal is handled
+that came in the instant before the wait."""
 
 LEND_SECONDS = 0.02
 """How long nobody uses it until the loop has it back."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from quickpulse.client.aio import AsyncioRuntime
 from quickpulse.client.errors import ClientClosed, Timeout
-from quickpulse.client.loop_client import LoopClient
+from quickpulse.client.loop_client import LOOK_SECONDS, LoopClient
 from quickpulse.client.messages import Confirm
 from quickpulse.client.options import Address, Options
 from quickpulse.client.settling import Leased
@@ -57,7 +57,7 @@ class Running:
             raise
 
     def ask(self, request: Any, seconds: float | None, leases: bool) -> Any:
-        """The reply, or what it leased; interrupting the wait gives it up.
+        """The reply, or what it leased; interrupting the wait gives it up. By any thread but the client's own.
 
         :raises QuickPulseError: what the server says instead, or what happened on the way.
         """
@@ -71,8 +71,11 @@ class Running:
                 self.post(question.ask)
             else:
                 self.client.read_until(question.answered, deadline)
-            if not question.answered.acquire(timeout=max(deadline - time.monotonic(), 0) + GRACE_SECONDS):
-                raise Timeout(f"no reply to {type(request).__name__} in time (the client's thread is stuck)")
+            left = max(deadline - time.monotonic(), 0) + GRACE_SECONDS
+            while not question.answered.acquire(timeout=min(left, LOOK_SECONDS)):
+                left -= LOOK_SECONDS
+                if left <= 0:
+                    raise Timeout(f"no reply to {type(request).__name__} in time (the client's thread is stuck)")
         except BaseException:
             self.post(question.give_up)
             raise
@@ -81,7 +84,7 @@ class Running:
         return question.reply
 
     def post(self, call: Callable[[], Any]) -> None:
-        """Have it called in the thread, soon; what it has to say is written at once."""
+        """Have it called in the client's thread, soon; what it has to say is written at once. By any thread."""
         self._posted.append(call)
         if self._is_over:
             self._work()
@@ -96,7 +99,7 @@ class Running:
                 raise
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result; interrupting the wait cancels it."""
+        """The coroutine's result; interrupting the wait cancels it. By any thread but the client's own."""
         future: Future[T] | None = None
         try:
             self.require_usable()
@@ -110,7 +113,7 @@ class Running:
             self._waits.add(future)
             if self._is_over:
                 raise ClientClosed
-            return future.result()
+            return _result_of(future)
         except CancelledError:
             raise ClientClosed from None
         except BaseException as error:
@@ -226,6 +229,16 @@ class _Question:
             self._client.plan_flush()
         self.reply = reply
         self.answered.release()
+
+
+def _result_of(future: Future[T]) -> T:
+    """As soon as it is there, or Ctrl-C."""
+    while True:
+        try:
+            return future.result(LOOK_SECONDS)
+        except FutureTimeout:
+            if future.done():  # it is the future's own; or there is a result just now
+                return future.result()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

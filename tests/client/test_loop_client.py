@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import inspect
 import os
 import random
@@ -238,6 +239,28 @@ class InterruptedTests(LendingTestCase):
         self.patch(select, "poll", interrupted)
         self.assertRaises(KeyboardInterrupt, self.queue.publish, b"second")
         self.assertEqual(self.queue.stats().ready, 2)
+
+    def test_that_wakes_nobody(self) -> None:
+        """As one does that comes in the instant before a wait: it ends that all the same."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        client = self.connect()
+        waits = {"got": lambda queue: queue.get(wait_seconds=600), "pushed": lambda queue: next(queue.subscribe())}
+        for name, wait in waits.items():
+            is_over = threading.Event()
+
+            def interrupt(name: str = name, is_over: threading.Event = is_over) -> bool:
+                until(lambda: self.client.list_queues(name) and self.server.stats(name).waiters)
+                _thread.interrupt_main()
+                if is_over.wait(SECONDS):
+                    return True
+                self.client.queue(name).publish(b"so that there is an end")
+                return False
+
+            begun = self.in_thread(interrupt)
+            self.assertRaises(KeyboardInterrupt, wait, client.queue(name))
+            is_over.set()
+            self.assertTrue(self.joined(begun))
 
     def test_when_all_is_written(self) -> None:
         """Nothing is spoilt: the server is told on the same connection, and what it leased for nobody goes back."""
