@@ -92,6 +92,13 @@ class _Root(Resource):
             self.putChild(path.encode(), page)
         self._paths = ", ".join(f"/{path}" for path in pages)
 
+    def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
+        """The page of a path; with two slashes at its beginning there is none."""
+        if not path and request.postpath:
+            return self.getChild(path, request)
+        child: Resource = super().getChildWithDefault(path, request)
+        return child
+
     def getChild(self, path: bytes, request: Request) -> Resource:
         """What is not there."""
         self._traffic.refused("not_found")

@@ -81,6 +81,9 @@ class BoundedRequest(Request):
             self._deadline = site.reactor.callLater(BODY_SECONDS, self._take_too_long)
         if length is not None and length > self._bodies.max_bytes:
             self._find(RequestTooLarge(f"body of {length} bytes is over the limit of {self._bodies.max_bytes}"))
+            if isinstance(self.fault, RequestTooLarge) and self.requestHeaders.hasHeader(b"Expect"):
+                self.requestHeaders.removeHeader(b"Expect")  # else it would be told to go on
+                self._cut(self.fault)
 
     def handleContentChunk(self, data: bytes) -> None:
         """A part of the body."""
@@ -137,13 +140,18 @@ class BoundedRequest(Request):
         self._dropped_bytes += count
         if self._dropped_bytes > MOST_DROPPED_BYTES and not self._is_cut:
             assert self.fault is not None
-            self._is_cut = True
-            count_error(self._bodies.traffic, self.fault)
-            status, body = row_of(self.fault).http, write_error(self.fault)
-            more = f"WWW-Authenticate: {CHALLENGE}\r\n".encode() if isinstance(self.fault, Unauthenticated) else b""
-            head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n" % len(body)
-            self.channel.write(b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (status, RESPONSES[status], head, more, body))
-            self.channel.loseConnection()
+            self._cut(self.fault)
+
+    def _cut(self, fault: QuickPulseError) -> None:
+        """Answer before the body is there, and be done with the connection."""
+        self._is_cut = True
+        count_error(self._bodies.traffic, fault)
+        status, body = row_of(fault).http, write_error(fault)
+        more = f"WWW-Authenticate: {CHALLENGE}\r\n".encode() if isinstance(fault, Unauthenticated) else b""
+        head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n" % len(body)
+        channel: Any = self.channel
+        channel.write(b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (status, RESPONSES[status], head, more, body))
+        channel.loseConnection()
 
     def _take_too_long(self) -> None:
         self._deadline = None

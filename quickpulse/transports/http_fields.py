@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,9 @@ from twisted.web import http
 from quickpulse.errors import InvalidArgument
 from quickpulse.transports.http_access import FORM_TYPES, header_texts, media_type
 from quickpulse.transports.http_events import EVENTS_TYPE
+
+_EVENTS = re.compile(rf"{EVENTS_TYPE}(?!.*;\s*q=0(\.0*)?\s*(;|$))\s*(;.*)?")
+"""What asks for events in `Accept`; with a weight of 0 it says that they are not wanted."""
 
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
@@ -67,15 +71,18 @@ def require_events(request: Any) -> None:
 
     :raises WrongMedia: it does not.
     """
-    if EVENTS_TYPE not in ",".join(header_texts(request, b"Accept")):
+    accepted = ",".join(header_texts(request, b"Accept")).lower().split(",")
+    if not any(_EVENTS.fullmatch(each.strip()) for each in accepted):
         raise WrongMedia(http.NOT_ACCEPTABLE, f"Accept: {EVENTS_TYPE} is wanted")
 
 
 def require_type(request: Any, wanted: str) -> None:
-    """The body is of this type.
+    """The body is of this type, and as it is.
 
     :raises WrongMedia: it is not.
     """
+    if any(coding.strip().lower() != "identity" for coding in header_texts(request, b"Content-Encoding")):
+        raise WrongMedia(http.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: bodies come as they are")
     given = media_type(request)
     if given != wanted:
         what = "a form's type, which any page may send" if given in FORM_TYPES else "something else"

@@ -63,9 +63,10 @@ class WsFactory(OpenConnections, WebSocketServerFactory):  # type: ignore[misc]
         self.broker = broker
         self.tokens = tokens
         self.max_batch_bytes = settings.max_batch_bytes
-        v0 = ENDPOINTS if settings.v0 == "on" else ()
-        self.paths = frozenset(v0) if broker is None else frozenset((*v0, V1_PATH))
-        self.no_such_path = f"no such path; there are {' and '.join(v0)}" if v0 else f"no such path; there is {V1_PATH}"
+        v0 = tuple(ENDPOINTS) if settings.v0 == "on" else ()
+        paths = v0 if broker is None else (*v0, V1_PATH)
+        self.paths = frozenset(paths)
+        self.no_such_path = f"no such path; there {'are' if v0 else 'is'} {' and '.join(paths)}"
         self.traffic = traffic
         self.counts = traffic.of(NAME)
         self.settings = settings

@@ -169,6 +169,13 @@ class PortTests(HttpTestCase):
         self.assertEqual(answer.status, 404)
         self.assertEqual(answer.body, b"no such path; there are /, /metrics, /livez, /readyz, /status.json\n")
 
+    def test_two_slashes(self) -> None:
+        """They begin another path than the API's, or the status page's."""
+        for path in ("//", f"/{API}/server"):
+            client = self.client()
+            client.ask("GET", path)
+            self.assertEqual(client.answer().status, 404)
+
     def test_other_machines(self) -> None:
         """403 for the API; metrics and health stay open."""
         client = self.client(ELSEWHERE)

@@ -51,6 +51,21 @@ class BodyTests(HttpTestCase):
         self.assertEqual(client.answer().status, 413)
         self.assertEqual(self.ask("GET", "/queues").json, {})
 
+    def test_leave_to_send_a_body(self) -> None:
+        """Who asks for it is told to go on, or at once that it would be too much; then the connection ends."""
+        client = self.begin("Expect: 100-continue", "Content-Length: 1")
+        self.assertEqual(client.read(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.send(b"x")
+        self.assertEqual(client.answer().status, 200)
+        client = self.begin("Expect: 100-continue", "Content-Length: 1001")
+        answer = client.answer()
+        self.assertEqual((answer.status, answer.reason), (413, "REQUEST_TOO_LARGE"))
+        self.assertTrue(client.wire.disconnecting)
+        client.send(b"x" * 1001)
+        self.assertEqual(client.read(), b"")
+        client.vanish()
+        self.assertEqual(self.traffic.errors_total["REQUEST_TOO_LARGE"], 1)
+
     def test_byte_by_byte(self) -> None:
         """A body comes as it likes."""
         client = self.begin("Content-Length: 5")

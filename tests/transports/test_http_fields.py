@@ -76,9 +76,27 @@ class TypeTests(SynchronousTestCase):
         for kind in ("text/plain", "application/octet-stream", ""):
             self.assert_wrong(415, require_type, FakeRequest(Content_Type=kind), "application/json")
 
+    def test_packed_bodies(self) -> None:
+        """They are not unpacked."""
+        kind = "application/json"
+        require_type(FakeRequest(Content_Type=kind, Content_Encoding="identity"), kind)
+        for coding in ("gzip", "identity, gzip", "br"):
+            self.assert_wrong(415, require_type, FakeRequest(Content_Type=kind, Content_Encoding=coding), kind)
+
     def test_events(self) -> None:
         """By name: whatever takes anything did not ask for them."""
         require_events(FakeRequest(Accept="text/event-stream"))
-        require_events(FakeRequest(Accept="application/json, text/event-stream;q=0.5"))
-        for request in (FakeRequest(Accept="*/*"), FakeRequest(Accept="text/*"), FakeRequest()):
-            self.assert_wrong(406, require_events, request)
+        for accept in (
+            "application/json, text/event-stream;q=0.5",
+            "Text/Event-Stream ; q=1;a=b",
+            "a/b,text/event-stream",
+        ):
+            require_events(FakeRequest(Accept=accept))
+        for accept in ("*/*", "text/*", "", "text/event-streams"):
+            self.assert_wrong(406, require_events, FakeRequest(Accept=accept))
+        self.assert_wrong(406, require_events, FakeRequest())
+
+    def test_events_that_are_not_wanted(self) -> None:
+        """A weight of 0 says so."""
+        for accept in ("text/event-stream;q=0", "text/event-stream; a=b; q=0.000", "text/event-stream;Q=0 , a/b"):
+            self.assert_wrong(406, require_events, FakeRequest(Accept=accept))

@@ -715,6 +715,10 @@ class HandshakeTests(V1TestCase):
         it = Conversation("/ws/publish", factory=self.factory).open()
         self.assertEqual(close_of(it.frames(client_frame(b"x" * 1001))), 1009)
 
+    def test_another_path(self) -> None:
+        """404 names this one, too."""
+        self.assertIn("there are /ws/publish and /ws/consume and /ws/v1\n", self.shake(path="/ws/v2"))
+
     def test_without_a_broker(self) -> None:
         """There is no such path."""
         self.broker = None
