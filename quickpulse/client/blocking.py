@@ -73,7 +73,7 @@ class Client:
 
     @property
     def lost_leases(self) -> int:
-        """Messages whose acks came too late, without `confirm`."""
+        """Messages whose acks, without `confirm`, came too late or were not done."""
         return self._running.client.lost_leases  # also after the end: the last acks are sent then
 
     def close(self) -> None:

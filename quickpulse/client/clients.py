@@ -54,7 +54,7 @@ class Client(Connection, Asking):
 
     @property
     def lost_leases(self) -> int:
-        """Messages whose acks came too late, without `confirm`."""
+        """Messages whose acks, without `confirm`, came too late or were not done."""
         return self.session.lost_leases
 
     async def start(self, wait_seconds: float) -> None:

@@ -86,7 +86,7 @@ class Client:
 
     @property
     def lost_leases(self) -> int:
-        """Messages whose acks came too late, without `confirm`."""
+        """Messages whose acks, without `confirm`, came too late or were not done."""
         return self.asking.lost_leases
 
     def close(self) -> Deferred[None]:
