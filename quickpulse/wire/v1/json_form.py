@@ -88,11 +88,17 @@ def from_object(message: Any, value: dict[str, Any]) -> Any:
 def to_json(message: Any, texts: bool = False) -> bytes:
     """The JSON form of a protobuf message, in UTF-8.
 
-    :param texts: write `texts` in place of `payloads`, where each is UTF-8. This changes the message.
+    This may change the message.
+
+    :param texts: write `texts` in place of `payloads`, where each is UTF-8.
     """
     if texts:
         _use_texts(message)
+    is_frame = message.DESCRIPTOR.name == "ServerFrame"
+    rejections = _rejections(message.publish if is_frame and message.HasField("publish") else message)
     value = MessageToDict(message, preserving_proto_field_name=True)
+    if rejections:
+        (value["publish"] if is_frame else value)["rejections"] = rejections
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -173,6 +179,27 @@ def _decoded(text: Any, where: str) -> bytes:
         if len(digits) % 4 != 1 and (digits == text or len(text) % 4 == 0):
             return urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
     raise InvalidArgument(f"{where}: what is there is no base64")
+
+
+def _rejections(reply: Any) -> list[dict[str, Any]]:
+    """Take the rejections out of a PublishReply, in their JSON form: the library would look at each error anew.
+
+    There may be very many, of few errors.
+    """
+    if reply.DESCRIPTOR.name != "PublishReply":
+        return []
+    written: list[dict[str, Any]] = []
+    errors: dict[bytes, Any] = {}
+    for each in reply.rejections:
+        error = each.error
+        data = error.SerializeToString()
+        form = errors.get(data)
+        if form is None:
+            form = errors[data] = MessageToDict(error, preserving_proto_field_name=True)
+        index = each.index
+        written.append({"index": index, "error": form} if index else {"error": form})
+    reply.ClearField("rejections")
+    return written
 
 
 def _use_texts(message: Any) -> None:

@@ -6,12 +6,14 @@ import contextlib
 import json
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse._generated.quickpulse.v1 import queues_pb2 as pb
 from quickpulse.errors import InvalidArgument, MalformedRequest
+from quickpulse.wire.v1 import json_form
 from quickpulse.wire.v1.json_form import MAX_DEPTH, MAX_OBJECTS, load_object, parse_json, to_json
 
 NAMES = ("batch", "payloads", "texts", "common", "properties", "headers", "0", "queue", "batchKey")
@@ -183,3 +185,21 @@ class WrittenTests(SynchronousTestCase):
         for message in (deliveries, pb.ServerFrame(deliveries=deliveries)):
             self.assertIn(b'"texts":["a"]', to_json(message, texts=True))
         self.assertEqual(to_json(pb.Count(messages=1), texts=True), b'{"messages":"1"}')
+
+    def test_rejections(self) -> None:
+        """As the library writes them, though it is not asked for each: an error that many share is looked at once."""
+        full, bad = pb.Error(code=8, reason="QUEUE_FULL", retry_after_ms=100), pb.Error(code=3, message="ä")
+        rejections = [pb.Rejection(index=index, error=bad if index == 7 else full) for index in range(50)]
+        reply = pb.PublishReply(sequences=[pb.SequenceRange(first=1, last=2)], duplicates=[3], rejections=rejections)
+        asked = []
+
+        def counting(message: Any, **options: Any) -> Any:
+            asked.append(message)
+            return MessageToDict(message, **options)
+
+        self.patch(json_form, "MessageToDict", counting)
+        for message in (reply, pb.ServerFrame(request_id=1, publish=reply), pb.PublishReply(rejections=rejections[:1])):
+            asked.clear()
+            expected = MessageToDict(message, preserving_proto_field_name=True)
+            self.assertEqual(json.loads(to_json(message)), expected)
+            self.assertLess(len(asked), 4)
