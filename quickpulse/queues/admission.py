@@ -140,13 +140,14 @@ class Admission:
 
     def _beside(self) -> int:
         """Bytes of memory that count for each message: its share of the runs, and of the common properties."""
-        common = () if self.common is None else (self.common,)
+        common = self.common
         kinds = {
-            (each.priority, each.delay_ms, each.ttl_ms)
-            for each in (*common, *self.own.values())
-            if each.delay_ms or each.ttl_ms
+            (each.priority, each.delay_ms, each.ttl_ms) for each in self.own.values() if each.delay_ms or each.ttl_ms
         }
-        return -(-(sum(map(beside_of, common)) + RUN_BYTES * len(kinds)) // len(self.payloads))
+        if common is not None and (common.delay_ms or common.ttl_ms):
+            kinds.add((common.priority, common.delay_ms, common.ttl_ms))
+        size_bytes = RUN_BYTES * len(kinds) + (beside_of(common) if common is not None else 0)
+        return -(-size_bytes // len(self.payloads))
 
     def _properties(self, index: int) -> Properties | None:
         return self.own.get(index, self.common)
@@ -326,8 +327,8 @@ class Admission:
             for index, sequence in zip(indexes, sequences, strict=True):
                 own = self.own.get(index)
                 if own is not None:
-                    extra = self.queue.extras[sequence] = Extra(own, self.weights[index])
-                    self.stored_beside += extra.beside
+                    self.queue.extras[sequence] = Extra(own, self.weights[index])
+                    self.stored_beside += beside_of(own)
 
     def _remember_keys(self, indexes: Sequence[int]) -> None:
         common_key = self.common.dedup_key if self.common is not None else ""
