@@ -27,8 +27,8 @@ ENOUGH_IN_A_ROW = 8
 """Requests that were alone, before the socket is lent: one that comes now and then is not worth it."""
 
 LOOK_SECONDS = 1.0
-"""A thread that reads looks so often whether it is still to do that; and one that waits wakes, so that a signal is handled
-that came in the instant before the wait."""
+"""A thread that reads looks so often whether it is still to do that; and one that waits wakes, to handle a signal that
+came in the instant before."""
 
 LEND_SECONDS = 0.02
 """How long nobody uses it until the loop has it back."""
@@ -128,7 +128,8 @@ class LoopClient(Client):
 
         What is interrupted halfway, by Ctrl-C, spoils the connection: it ends, and another one is made.
         """
-        data, sent = b"", list[int]()
+        sent: list[int] = []
+        data = b""
         self._is_in_thread = True
         try:
             call()

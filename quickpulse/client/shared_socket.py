@@ -14,6 +14,7 @@ READ_BYTES = 64 * 1024
 """More is taken from the system by malloc, and given back, each time."""
 
 AT_ONCE = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_AT_ONCE = (AT_ONCE,)
 
 
 def share(transport: Any) -> SharedSocket | None:
@@ -72,7 +73,7 @@ class SharedSocket:
         """
         if self.is_writable:
             try:
-                sent.extend(map(self._socket.send, (data,), (AT_ONCE,)))  # in one step: signals are handled after it
+                sent += map(self._socket.send, (data,), _AT_ONCE)  # in one step: signals are handled after it
             except BlockingIOError:
                 pass
             except OSError:  # the connection is over: the loop will see that too

@@ -71,11 +71,8 @@ class Running:
                 self.post(question.ask)
             else:
                 self.client.read_until(question.answered, deadline)
-            left = max(deadline - time.monotonic(), 0) + GRACE_SECONDS
-            while not question.answered.acquire(timeout=min(left, LOOK_SECONDS)):
-                left -= LOOK_SECONDS
-                if left <= 0:
-                    raise Timeout(f"no reply to {type(request).__name__} in time (the client's thread is stuck)")
+            if not question.answered.acquire(blocking=False):
+                question.wait(deadline)
         except BaseException:
             self.post(question.give_up)
             raise
@@ -214,6 +211,17 @@ class _Question:
         client = self._client
         client.flush()  # what was said before takes effect before
         self._call = client.session.ask(self._request, self._answer, client.now(), self._seconds)
+
+    def wait(self, deadline: float) -> None:
+        """Until it is answered, also a little longer than there is time. By any thread but the client's own.
+
+        :raises Timeout: even that was not enough.
+        """
+        left = max(deadline - time.monotonic(), 0) + GRACE_SECONDS
+        while not self.answered.acquire(timeout=min(left, LOOK_SECONDS)):
+            left -= LOOK_SECONDS
+            if left <= 0:
+                raise Timeout(f"no reply to {type(self._request).__name__} in time (the client's thread is stuck)")
 
     def give_up(self) -> None:
         """Nobody waits any more; messages are put back. In the client's thread."""
