@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,23 +17,39 @@ from quickpulse.cli.connecting import Server, with_server
 from quickpulse.cli.exits import Exit, say
 from quickpulse.cli.forms import form_of_peeked, form_of_queue, form_of_server
 from quickpulse.cli.output import duration, number, show, show_json, size
-from quickpulse.cli.tables import pairs, state, table_of_counts, table_of_messages, table_of_one, table_of_queues
+from quickpulse.cli.tables import (
+    SORTS,
+    in_order,
+    pairs,
+    state,
+    table_of_counts,
+    table_of_messages,
+    table_of_one,
+    table_of_queues,
+)
 from quickpulse.client import Client
 from quickpulse.requests import QueueInfo, ServerInfo
 
 as_json = click.option("--json", "is_json", is_flag=True, help="JSON, for programs.")
 
+with_prefix = click.option("--prefix", default="", metavar="TEXT", help="Only those whose names begin so.")
+
+with_sort = click.option(
+    "--sort", type=click.Choice(["name", *SORTS]), default="name", show_default=True, help="The most comes first."
+)
+
 Look = Callable[[], Sequence[QueueInfo]]
 
 
 @click.command(short_help="List the queues.")
-@click.option("--prefix", default="", metavar="TEXT", help="Only those whose names begin so.")
+@with_prefix
+@with_sort
 @as_json
 @with_server
-def queues(server: Server, prefix: str, is_json: bool) -> None:
+def queues(server: Server, prefix: str, sort: str, is_json: bool) -> None:
     """List the queues: what is in each now."""
     with server.connect() as client:
-        found = client.list_queues(prefix)
+        found = in_order(client.list_queues(prefix), sort)
     if is_json:
         show_json([form_of_queue(info) for info in found])
     elif found:
@@ -53,16 +69,25 @@ def queues(server: Server, prefix: str, is_json: bool) -> None:
     metavar="SECONDS",
     help="Between two looks.",
 )
+@with_prefix
+@with_sort
 @as_json
 @with_server
-def stats(server: Server, queue: str | None, watch: bool, interval: float, is_json: bool) -> None:
-    """Show what each queue has done since it was made; of one QUEUE, all that is known."""
+def stats(
+    server: Server, queue: str | None, watch: bool, interval: float, prefix: str, sort: str, is_json: bool
+) -> None:
+    """Show what each queue has done since it was made; of one QUEUE, all that is known.
+
+    When a screen has no room for all that --watch looks at, it shows the busiest, unless --sort says which.
+    """
+    if queue is not None and (prefix or sort != "name"):
+        raise click.UsageError("--prefix and --sort are for many queues: leave out QUEUE")
     with server.connect() as client:
-        look = look_at(client, queue)
+        look = look_at(client, queue, prefix)
         if watch:
-            keep_looking(look, interval, is_json)
+            keep_looking(look, interval, sort, is_json)
             return
-        found = look()
+        found = in_order(look(), sort)
     if is_json:
         forms = [form_of_queue(info) for info in found]
         show_json(forms if queue is None else forms[0])
@@ -136,28 +161,29 @@ def server_of(client: Client) -> ServerInfo:
     return found
 
 
-def look_at(client: Client, queue: str | None) -> Look:
+def look_at(client: Client, queue: str | None, prefix: str) -> Look:
     """What to ask, of one queue or all."""
-    return client.list_queues if queue is None else lambda: [client.queue(queue).stats()]
+    return lambda: client.list_queues(prefix) if queue is None else [client.queue(queue).stats()]
 
 
-def keep_looking(look: Look, interval: float, is_json: bool) -> None:
+def keep_looking(look: Look, interval: float, sort: str, is_json: bool) -> None:
     """Until SIGINT."""
     try:
         if is_json:
             while True:
-                show_json([form_of_queue(info) for info in look()])
+                show_json([form_of_queue(info) for info in in_order(look(), sort)])
                 sys.stdout.flush()
                 time.sleep(interval)
-        watch = Watch(look)
+        watch = Watch(look, sort)
         if not sys.stdout.isatty():
             while True:
                 show(watch.table())
                 time.sleep(interval)
-        with Live(watch.table(), console=output.console(), auto_refresh=False) as live:
+        screen = output.console()
+        with Live(watch.table(screen.height), console=screen, auto_refresh=False) as live:
             while True:
                 time.sleep(interval)
-                live.update(watch.table(), refresh=True)
+                live.update(watch.table(screen.height), refresh=True)
     except KeyboardInterrupt:
         pass
 
@@ -167,21 +193,34 @@ class Watch:
 
     RATES = ("published", "delivered", "acked")
 
-    def __init__(self, look: Look) -> None:
+    BESIDE = 4
+    """Lines of a screen that are no queue's: the heading, what did not fit, how many more there are, the cursor's."""
+
+    def __init__(self, look: Look, sort: str) -> None:
         self._look = look
+        self._sort = sort
         self._counts: dict[str, Any] = {}
         self._at = time.monotonic()
 
-    def table(self) -> Table:
-        """One look."""
+    def table(self, height: int | None = None) -> Table:
+        """One look, of as many queues as there are lines for."""
         now, found = time.monotonic(), self._look()
         seconds = max(now - self._at, 0.001)
-        rows = []
-        for info in found:
-            before = self._counts.get(info.name, info.counts)
-            rates = [number(round((info.counts[name] - before[name]) / seconds)) for name in self.RATES]
-            numbers = [number(each) for each in (info.ready, info.leased, info.delayed)]
-            rows.append([info.name, *numbers, *rates, duration(info.oldest_ms) if info.ready else "-", state(info)])
+        rates = {info.name: self._rates(info, seconds) for info in found}
         self._counts, self._at = {info.name: info.counts for info in found}, now
+        shown = in_order(found, self._sort, lambda info: rates[info.name])
+        most = len(found) if height is None else max(height - self.BESIDE, 1)
+        if len(found) > most and self._sort == "name":  # those where something happens, or lies
+            shown = sorted(found, key=lambda info: (sum(rates[info.name].values()), info.ready), reverse=True)
+        rows = [self._row(info, rates[info.name]) for info in shown[:most]]
         columns = ("QUEUE", "READY", "LEASED", "DELAYED", "IN/S", "OUT/S", "ACKED/S", "OLDEST", "STATE")
-        return output.table(columns, rows, left=("STATE",))
+        more = f"and {number(len(found) - most)} more" if len(found) > most else ""
+        return output.table(columns, rows, left=("STATE",), note=more)
+
+    def _rates(self, info: QueueInfo, seconds: float) -> dict[str, int]:
+        before = self._counts.get(info.name, info.counts)
+        return {name: round((info.counts[name] - before[name]) / seconds) for name in self.RATES}
+
+    def _row(self, info: QueueInfo, rates: Mapping[str, int]) -> list[str]:
+        numbers = [number(each) for each in (info.ready, info.leased, info.delayed, *rates.values())]
+        return [info.name, *numbers, duration(info.oldest_ms) if info.ready else "-", state(info)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -13,6 +13,9 @@ from quickpulse.cli.output import duration, number, readable, size
 from quickpulse.client import Batch
 from quickpulse.requests import QueueInfo
 
+Counts = Callable[[QueueInfo], Mapping[str, int]]
+"""Gives what a queue has done, by name."""
+
 PREVIEW_BYTES = 200
 """Of a payload in a table; --json has all of it."""
 
@@ -22,6 +25,28 @@ def state(info: QueueInfo) -> str:
     if info.publish_paused:
         return "closed" if info.paused else "refusing"
     return "paused" if info.paused else "-"
+
+
+SORTS: dict[str, Callable[[QueueInfo, Counts], int]] = {
+    "ready": lambda info, _: info.ready,
+    "leased": lambda info, _: info.leased,
+    "delayed": lambda info, _: info.delayed,
+    "size": lambda info, _: info.size_bytes,
+    "oldest": lambda info, _: info.oldest_ms,
+    "in": lambda info, counts: counts(info)["published"],
+    "out": lambda info, counts: counts(info)["delivered"],
+}
+"""By what queues can be put in order, beside their names; the most comes first."""
+
+
+def in_order(found: Sequence[QueueInfo], by: str, counts: Counts = lambda info: info.counts) -> Sequence[QueueInfo]:
+    """The queues, by one of SORTS or by name.
+
+    :param counts: what `in` and `out` are read from.
+    """
+    if by == "name":
+        return found
+    return sorted(found, key=lambda info: SORTS[by](info, counts), reverse=True)
 
 
 def table_of_queues(found: Sequence[QueueInfo]) -> Table:
@@ -97,7 +122,7 @@ def table_of_messages(batch: Batch, now_ms: float) -> Table:
                 str(deliveries_of_peeked(batch, index)),
             ]
         )
-    return output.table(("PAYLOAD", "SEQUENCE", "AGE", "SIZE", "PRIORITY", "DELIVERIES"), rows)
+    return output.table(("PAYLOAD", "SEQUENCE", "AGE", "SIZE", "PRIORITY", "DELIVERIES"), rows, folds=True)
 
 
 def pairs(rows: Sequence[Sequence[str]]) -> Table:

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 
+from quickpulse.cli.reading import Watch
 from quickpulse.requests import Policy
 from tests.cli.commands import CommandTestCase
 
@@ -60,6 +61,26 @@ class StatsTests(CommandTestCase):
         """Status 3, and one line."""
         result = self.command("stats", "@@@", status=3)
         self.assertEqual((result.stdout, result.stderr), ("", "quickpulse: there is no queue @@@\n"))
+
+    def test_some_in_order(self) -> None:
+        """Those whose names begin so, the most first; one QUEUE has no order."""
+        for number, count in enumerate((1, 3, 2)):
+            self.client.queue(f"{self.name}.{number}").publish_many([b"x"] * count)
+        for verb in ("stats", "queues"):
+            told = json.loads(self.command(verb, "--prefix", f"{self.name}.", "--sort", "in", "--json").stdout)
+            self.assertEqual([each["counts"]["published"] for each in told], [3, 2, 1])
+        self.assertIn("leave out QUEUE", self.command("stats", self.name, "--sort", "in", status=2).stderr)
+
+    def test_more_queues_than_lines(self) -> None:
+        """The busiest are shown, and how many more there are; else all, by name."""
+        for number, count in enumerate((1, 3, 2)):
+            self.client.queue(f"{self.name}.{number}").publish_many([b"x"] * count)
+        watch = Watch(lambda: self.client.list_queues(f"{self.name}."), "name")
+        self.assertEqual(list(watch.table().columns[0].cells), [f"{self.name}.{number}" for number in range(3)])
+        self.client.queue(f"{self.name}.0").publish_many([b"x"] * 5)
+        cut = watch.table(Watch.BESIDE + 2)
+        self.assertEqual(list(cut.columns[0].cells), [f"{self.name}.{number}" for number in (0, 1)])
+        self.assertEqual(cut.caption, "and 1 more")
 
     def test_watching(self) -> None:
         """Look after look, until SIGINT, which is no failure."""
