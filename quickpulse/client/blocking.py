@@ -54,7 +54,7 @@ class Client:
         self.options = options
         self.asking = _ThreadAsking(self)
         self._wait_seconds = wait_seconds
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
         self._is_closed = False
         self._running = self._run()
 
@@ -115,6 +115,11 @@ class Client:
         if self._is_closed:
             raise ClientClosed
         return running
+
+    @property
+    def _lock(self) -> threading.Lock:
+        """This process's: what another thread held at a fork stays locked in the child."""
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def _run(self) -> Running:
         return Running(self.address, self.options, self._wait_seconds, self._confirm)

@@ -139,6 +139,7 @@ class Subscription:
             index = next(unseen, None)  # in one step: others take from it, too
             if index is not None:
                 return Message(batch.payloads[index], batch, index)
+            self._running.require_usable()  # not after a fork, at which somebody may have held the lock
             with self._lock:
                 if self._current[1] is unseen:
                     self._running.wait(self._fetch())

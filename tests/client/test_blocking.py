@@ -50,6 +50,31 @@ with connect(sys.argv[1]) as client:
     assert queue.take_many(10) == [b"parent", b"child", b"parent again"]
 """
 
+FORKING_MEANWHILE = """
+import os, signal, sys
+from quickpulse.client import ClientClosed, connect
+with connect(sys.argv[1]) as client:
+    queue = client.queue("fork-meanwhile")
+    messages = queue.subscribe()
+    client._lock.acquire()
+    messages._lock.acquire()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        queue.publish(b"child")
+        try:
+            next(messages)
+        except ClientClosed:
+            client.close()
+            os._exit(0)
+        os._exit(1)
+    client._lock.release()
+    messages._lock.release()
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+    assert next(messages).payload == b"child"
+"""
+
 INTERRUPTED = """
 import os, signal, sys, threading, time
 from quickpulse.client import connect
@@ -393,6 +418,12 @@ class ProcessTests(BlockingTestCase):
         if not hasattr(os, "fork"):
             self.skipTest("there is no fork here")
         python(FORKING, self.url)
+
+    def test_fork_meanwhile(self) -> None:
+        """What other threads hold at a fork, and will never release in the child, holds up nobody there."""
+        if not hasattr(os, "fork"):
+            self.skipTest("there is no fork here")
+        python(FORKING_MEANWHILE, self.url)
 
     def test_interrupted(self) -> None:
         """Ctrl-C ends a wait, and nothing is taken for it any more."""
