@@ -402,13 +402,14 @@ class Session:
 
     def _settled(self, request: Settle, reply: Any) -> None:
         """What was said without `confirm` was done, or nobody but the count and the log can be told."""
+        is_closed = self._closed is not None
         lost = count_of(reply.unknown if isinstance(reply, SettleReply) else request.receipts)
-        if isinstance(reply, ConnectionLost) and self._closed is None:
+        if isinstance(reply, ConnectionLost) and not is_closed:
             lost = 0  # it is not known whether it took effect
         if request.action not in (Action.EXTEND, Action.RELEASE):
             self.lost_leases += lost
-        # Without its queue nothing is leased; and what could not be put back comes again anyway.
-        if not isinstance(reply, SettleReply | NotFound) and request.action is not Action.RELEASE:
+        # Without its queue nothing is leased; what could not be put back comes again anyway; who closes is told.
+        if not (isinstance(reply, SettleReply | NotFound) or request.action is Action.RELEASE or is_closed):
             what = request.action.name.lower(), count_of(request.receipts), request.queue, reply
             logging.getLogger("quickpulse.client").warning("%s of %d message(s) of %s: %s", *what)
 
