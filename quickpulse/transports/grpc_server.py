@@ -306,7 +306,9 @@ class _LogHandler(logging.Handler):
     _log = Logger(namespace="grpc")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass one record on."""
+        """Pass one record on, unless all that it says is that a client went away while it was answered."""
+        if record.exc_info and type(record.exc_info[1]).__name__ == "ExecuteBatchError":
+            return
         self._log.warn("{text}", text=self.format(record))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from twisted.application.service import IServiceCollection
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from quickpulse._generated.messagequeue_pb2 import StreamMessage
@@ -73,6 +75,29 @@ class BridgeTests(ServiceTestCase):
             await until(lambda: not service.transport._streams._streams)
 
         return in_loop(talk())
+
+
+class LogTests(ServiceTestCase):
+    """What grpcio logs while a server runs."""
+
+    grpc_server = "grpcio"
+
+    def test_clients_that_go_away(self) -> Deferred:
+        """They leave no lines; all else does."""
+        lines = []
+        globalLogPublisher.addObserver(lines.append)
+        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
+        service = self.start("grpc")
+        before = len(lines)
+        for error in (type("ExecuteBatchError", (Exception,), {}), ValueError):
+            try:
+                raise error
+            except Exception:
+                logging.getLogger("grpc._cython.cygrpc").exception("a handler failed")
+        said = [str(each["text"]) for each in lines[before:] if "text" in each]
+        self.assertEqual(len(said), 1)
+        self.assertIn("ValueError", said[0])
+        return service.transport.when_listening()
 
 
 class LeisureTests(ServiceTestCase):
