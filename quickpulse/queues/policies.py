@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from hashlib import blake2b
 
 from quickpulse.errors import InvalidArgument
 from quickpulse.queues.framing import REJECTION_BYTES
@@ -77,8 +78,14 @@ def require_name(name: str) -> None:
 
 
 def dead_name(name: str) -> str:
-    """The queue of its dead letters where no policy says another; a long name is cut, to be one itself."""
-    return name[: LONGEST_NAME - len(DEAD_SUFFIX)] + DEAD_SUFFIX
+    """The queue of its dead letters where no policy says another.
+
+    Of a name that would get too long the end is a digest of all of it: it is another one for each, and never the same.
+    """
+    most = LONGEST_NAME - len(DEAD_SUFFIX)
+    if len(name) > most:
+        name = f"{name[: most - 17]}-{blake2b(name.encode(), digest_size=8).hexdigest()}"
+    return name + DEAD_SUFFIX
 
 
 def require_between(name: str, value: int | None, least: int, most: int) -> None:

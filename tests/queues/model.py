@@ -13,6 +13,7 @@ from typing import Any
 
 from quickpulse.queues import dedup, framing
 from quickpulse.queues.life import MOVES, Event, State
+from quickpulse.queues.policies import dead_name
 from quickpulse.requests import (
     Action,
     Batch,
@@ -259,7 +260,7 @@ class Model:
         queue.messages.remove(each)
 
     def _bury(self, queue: Queue, each: Message, reason: str, at: int, event: Event) -> None:
-        name = queue.policy.dead_letter_queue or queue.name[:250] + ".dead"
+        name = queue.policy.dead_letter_queue or dead_name(queue.name)
         target = self.open(name, at)
         target.is_dead = True
         target.touched = at

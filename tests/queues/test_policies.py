@@ -28,7 +28,11 @@ class NameTests(SynchronousTestCase):
     def test_dead_letter_queues(self) -> None:
         """Are names themselves."""
         self.assertEqual(dead_name("a"), "a.dead")
-        require_name(dead_name("x" * 255))
+        self.assertEqual(dead_name("a" * 250), f"{'a' * 250}.dead")
+        names = ["x" * 251, "x" * 255, f"{'x' * 254}y", f"{'x' * 250}.dead"]
+        for name in names:
+            require_name(dead_name(name))
+        self.assertEqual(len({*names, *map(dead_name, names)}), 8)
 
 
 class PolicyTests(SynchronousTestCase):
