@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import textwrap
 from typing import NoReturn
 
 from twisted.application.service import IService
@@ -57,6 +58,30 @@ class Options(usage.Options):  # type: ignore[misc]
         except SettingsError as error:
             _give_up(str(error))
         install_reactor()
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The options in the order of their table, which belong together; twistd's own words sort them by name."""
+        width = width or int(os.environ.get("COLUMNS", "80"))
+        rows = [("--mode=", MODE_HELP)]
+        rows += [(f"--{each.name}{'' if each.is_switch else '='}", each.full_help) for each in OPTIONS]
+        rows += [("--version", "Print the version and exit."), ("--help", "Display this help and exit.")]
+        indent = max(len(flag) for flag, _ in rows) + 4
+        lines = [
+            textwrap.fill(
+                text, max(width, indent + 20), initial_indent=f"  {flag}".ljust(indent), subsequent_indent=" " * indent
+            )
+            for flag, text in rows
+        ]
+        return "\n".join(["Options:", *lines, "", *textwrap.wrap(self.longdesc, width)])
+
+    def opt_help(self) -> None:
+        """Display this help and exit; whoever reads it may have seen enough before its end."""
+        try:
+            print(self)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
 
     def opt_version(self) -> None:
         """Print the version of QuickPulse and exit."""

@@ -102,6 +102,7 @@ ARROWS = {
         "zope.interface",
     },
     # The health check runs every few seconds, and knows nothing. The command knows the client, and how to start twistd.
+    "quickpulse.__main__": {"quickpulse.cli"},
     "quickpulse.cli.healthcheck": set(),
     "quickpulse.cli": {*VOCABULARY, "quickpulse.client", "click", "rich", "twisted.scripts.twistd"},
     "quickpulse": {*VOCABULARY, "quickpulse.backends", "quickpulse.queues"},

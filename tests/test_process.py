@@ -163,6 +163,17 @@ class RefusalTests(ProcessTestCase):
         """The nearest flag is offered; twistd's whole help is not printed."""
         self.assert_refused("--capcity", "did you mean --capacity?", arguments=("--mode", "ws", "--capcity", "1"))
 
+    def test_help_whose_reader_goes(self) -> None:
+        """As `head` does: that is no failure, and nobody complains."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        twistd = str(Path(sys.executable).with_name("twistd"))
+        try:
+            done = subprocess.run([twistd, "quickpulse", "--help"], stdout=writer, stderr=subprocess.PIPE, check=False)
+        finally:
+            os.close(writer)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
     def test_bad_provider(self) -> None:
         """A queue that cannot be imported."""
         self.assert_refused(

@@ -114,6 +114,13 @@ class OptionsTests(SynchronousTestCase):
         for word in ("--mode", "QUICKPULSE_MODE", *MODE_VARIABLES):
             self.assertIn(word, unbroken)
 
+    def test_order_of_help(self) -> None:
+        """As in the table, where a sentence can refer to the one before; no line is longer than the screen."""
+        lines = Options().getUsage(width=70).splitlines()
+        flags = [match[1] for line in lines if (match := re.match(r"  --([a-z0-9-]+)", line))]
+        self.assertEqual(flags, ["mode", *(option.name for option in OPTIONS), "version", "help"])
+        self.assertLessEqual(max(map(len, lines)), 70)
+
     def test_version(self) -> None:
         """--version prints QuickPulse's own version, not Twisted's, and ends with status 0."""
         said = io.StringIO()

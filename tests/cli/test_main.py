@@ -50,11 +50,12 @@ class MainTests(SynchronousTestCase):
         self.assertIsNotNone(importlib.metadata.distribution("quickpulse"))
 
     def test_version(self) -> None:
-        """On stdout."""
-        done = subprocess.run(
-            [*COMMAND, "--version"], cwd=ROOT, capture_output=True, timeout=PROCESS_SECONDS, check=True
-        )
-        self.assertEqual(done.stdout.decode(), f"quickpulse {__version__}\n")
+        """On stdout, by each name that the module has."""
+        for command in (COMMAND, (sys.executable, "-m", "quickpulse")):
+            done = subprocess.run(
+                [*command, "--version"], cwd=ROOT, capture_output=True, timeout=PROCESS_SECONDS, check=True
+            )
+            self.assertEqual(done.stdout.decode(), f"quickpulse {__version__}\n")
 
 
 class HelpTests(SynchronousTestCase):
