@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
@@ -17,6 +18,7 @@ class BoundedChannel(HTTPChannel):
     """
 
     site: Any
+    _log = Logger(observer=lambda _event: None)  # twisted.web's has a line for each connection that rests too long
     _head_deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.logger import globalLogPublisher
+
+from quickpulse.transports.http import IDLE_SECONDS
 from tests.transports.http_conversation import HttpTestCase
 
 WHOLE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -41,6 +46,17 @@ class HeadTests(HttpTestCase):
         client.send(WHOLE[:10])
         self.clock.advance(SECONDS)
         self.assertTrue(client.wire.is_aborted)
+
+    def test_too_long_a_rest(self) -> None:
+        """The connection is closed, which is no news."""
+        lines: list[Any] = []
+        globalLogPublisher.addObserver(lines.append)
+        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
+        client = self.client()
+        client.send(WHOLE)
+        self.clock.advance(IDLE_SECONDS)
+        self.assertTrue(client.wire.disconnecting)
+        self.assertEqual(lines, [])
 
     def test_the_part_of_a_head_behind_a_request(self):
         """It came with another request, and its time runs when that is served."""
