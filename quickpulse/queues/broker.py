@@ -184,6 +184,7 @@ class Broker:
         """Let a queue, made on need, behave so from now on."""
         now_ms = self._advance(now_ms)
         require_policy(request.queue, request.policy)
+        self._require_graves(request)
         queue = self._directory.open(request.queue, now_ms)
         queue.touched = now_ms
         queue.keys.drop_old(now_ms)
@@ -303,6 +304,15 @@ class Broker:
         lease_ms = min(lease_ms, LONGEST_LEASE_MS)
         first_receipt = self._leases.grant(queue, pieces, now_ms + lease_ms, request.holder)
         return deliver(queue, pieces, counts, first_receipt, lease_ms, request.with_enqueued_at)
+
+    def _require_graves(self, request: SetPolicy) -> None:
+        """Raise TooManyQueues where a policy names a new queue for dead letters, for which there is no place.
+
+        When they come, that queue is made in any case: by policies in turn there would be any number of them.
+        """
+        name, queue = request.policy.dead_letter_queue, self._directory.queues.get(request.queue)
+        if name and (queue is None or queue.policy.dead_letter_queue != name):
+            self._directory.require_place(name)
 
     def _set_pause(self, name: str, is_paused: bool, is_publish_paused: bool, now_ms: int) -> QueueInfo:
         now_ms = self._advance(now_ms)

@@ -51,10 +51,14 @@ class Directory:
         queue = self.queues.get(name)
         if queue is None:
             require_name(name)
-            if len(self.queues) >= self.limits.max_queues and name != DEFAULT_QUEUE:
-                raise TooManyQueues(self.limits.max_queues)
+            self.require_place(name)
             queue = self.make(name, now_ms)
         return queue
+
+    def require_place(self, name: str) -> None:
+        """Raise TooManyQueues where a queue is not there and would be one too many."""
+        if name not in self.queues and len(self.queues) >= self.limits.max_queues and name != DEFAULT_QUEUE:
+            raise TooManyQueues(self.limits.max_queues)
 
     def remove(self, queue: NamedQueue) -> int:
         """Forget a queue with all that is in it; how many messages that were."""

@@ -223,6 +223,12 @@ class Model:
         """Whether it is there, or may be made."""
         return name in self.queues or len(self.queues) < self.max_queues or name == "default"
 
+    def may_bury(self, name: str, target: str | None) -> bool:
+        """Whether a policy may send dead letters there: for as long as it does already, or they have a place."""
+        queue = self.queues.get(name)
+        is_new = not queue or queue.policy.dead_letter_queue != target
+        return not target or not is_new or self.can_open(target)
+
     def open(self, name: str, at: int | None = None) -> Queue:
         """The queue, made on need."""
         if name not in self.queues:

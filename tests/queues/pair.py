@@ -223,7 +223,9 @@ class Pair:
     def set_policy(self, request: SetPolicy) -> None:
         """Another one."""
         ask = partial(self.broker.set_policy, request, self.now)
-        if self._may_open([request.queue], ask):
+        if not self.model.may_bury(request.queue, request.policy.dead_letter_queue):
+            self._raises(TooManyQueues, ask)
+        elif self._may_open([request.queue], ask):
             info = ask()
             self.model.set_policy(request.queue, request.policy)
             self._same(info.policy, self.model.queues[request.queue].policy)

@@ -6,7 +6,7 @@ from quickpulse.errors import NotFound, TooManyQueues
 from quickpulse.queues.broker import Broker
 from quickpulse.queues.policies import Limits
 from quickpulse.queues.runs import RUN_MESSAGES
-from quickpulse.requests import Action, ListQueues, Policy, Pull, Settle
+from quickpulse.requests import Action, DeleteQueue, ListQueues, Policy, Pull, Settle
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -52,6 +52,23 @@ class DirectoryTests(BrokerTestCase):
         self.assertEqual(refused, 9_997)
         self.later(60_000)
         self.assertEqual((self.broker.list_queues(ListQueues(), self.now).queues, self.later(1)), ([], None))
+
+    def test_dead_letter_queues_in_turn(self) -> None:
+        """A policy names no new one where there is no place for it; one that it names already, or that is there."""
+        for number in range(10):
+            try:
+                self.policy("q", dead_letter_queue=f"d{number}", max_deliveries=1, lease_ms=1)
+            except TooManyQueues:
+                self.assertEqual(number, 2)
+                break
+            self.publish(b"x")
+            self.pull()
+            self.later(1)
+        self.assertEqual(set(self.directory.queues), {"q", "d0", "d1"})
+        self.policy("q", dead_letter_queue="d0")
+        self.broker.delete_queue(DeleteQueue("d0"), self.now)
+        self.directory.open("other", self.now)
+        self.policy("q", dead_letter_queue="d0", max_deliveries=2)
 
     def test_many_dead_letters(self) -> None:
         """Thousands at once, in order, and cut into runs that are not too long."""
