@@ -251,19 +251,18 @@ class Queue(QueueAsking):
             raise error
 
     async def _call(self, callback: Callable[[Message], Any], message: Message, ended: Future) -> None:
-        runtime = self.client.runtime
+        cancelled = self.client.runtime.cancelled
         try:
             with message:
                 try:
                     result = callback(message)
                     if isawaitable(result):
                         await result
-                except runtime.cancelled as error:
-                    await runtime.sleep(0)  # where all tasks of a loop are cancelled, the one that consumes is by then
+                except cancelled as error:
                     if ended.done():
                         raise
                     raise CallbackError from error
-        except runtime.cancelled:
+        except cancelled:
             raise
         except Exception:
             log_failure(message)
