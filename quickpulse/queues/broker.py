@@ -129,6 +129,8 @@ class Broker:
         """Take messages out of the first queue that has any; queues are made on need."""
         _require_pull(request)
         now_ms = self._advance(now_ms)
+        if len(request.queues) > 1:
+            self._directory.require_names(request.queues)
         for name in request.queues:
             queue = self._directory.open(name, now_ms)
             queue.touched = now_ms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from quickpulse.errors import NotFound, TooManyQueues
 from quickpulse.queues.agenda import IDLE, Agenda
 from quickpulse.queues.leases import Leases
@@ -54,6 +56,12 @@ class Directory:
             self.require_place(name)
             queue = self.make(name, now_ms)
         return queue
+
+    def require_names(self, names: Iterable[str]) -> None:
+        """Raise InvalidArgument where one of them is none, before any queue is made."""
+        for name in names:
+            if name not in self.queues:
+                require_name(name)
 
     def require_place(self, name: str) -> None:
         """Raise TooManyQueues where a queue is not there and would be one too many."""

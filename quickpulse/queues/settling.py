@@ -8,7 +8,7 @@ from quickpulse.queues.leases import Leases
 from quickpulse.queues.named import NamedQueue
 from quickpulse.queues.policies import LONGEST_LEASE_MS, LONGEST_MS, MOST_RECEIPTS, require_between
 from quickpulse.queues.runs import Run
-from quickpulse.requests import Action, Settle, SettleReply
+from quickpulse.requests import UNBOUNDED, Action, Settle, SettleReply
 
 LONGEST_REASON = 1024
 """Characters of why a message is a dead letter; it is kept with each of them."""
@@ -28,7 +28,7 @@ def require_settle(request: Settle) -> None:
         raise InvalidArgument(f"receipts: {receipts} of them, expected {MOST_RECEIPTS} at most")
     if request.action is not Action.ACK:
         require_between("delay_ms", request.delay_ms, 0, LONGEST_MS)
-        require_between("lease_ms", request.lease_ms, 0, LONGEST_MS)
+        require_between("lease_ms", request.lease_ms, 0, UNBOUNDED)  # as in a pull: what is too long is cut
         require_between("reason: its length", len(request.reason), 0, LONGEST_REASON)
 
 

@@ -98,6 +98,8 @@ class PullTests(BrokerTestCase):
         bad: list[dict[str, Any]] = [{"max_messages": -1}, {"max_bytes": -1}, {"lease_ms": -1}]
         for each in bad:
             self.assertRaises(InvalidArgument, self.broker.pull, Pull(("q",), **each), self.now)
+        self.assertRaises(InvalidArgument, self.broker.pull, Pull(("a", "b", "no/name")), self.now)
+        self.assertEqual(set(self.broker._directory.queues), {"q"})
         for queues in ((), "q", ["q"] * (MOST_PULLED_QUEUES + 1), ("$q",), ("",)):
             self.assertRaises(InvalidArgument, self.broker.pull, Pull(queues), self.now)
         self.assert_where(ready=1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from quickpulse.errors import InvalidArgument, NoDeadLetterQueue, NotFound
+from quickpulse.queues.policies import LONGEST_LEASE_MS
 from quickpulse.queues.settling import LONGEST_REASON
-from quickpulse.requests import Action, DeadLetter, Settle
+from quickpulse.requests import UNBOUNDED, Action, DeadLetter, Settle
 from tests.queues.brokers import BrokerTestCase
 
 
@@ -119,9 +120,23 @@ class SettleTests(BrokerTestCase):
         self.assertRaises(NotFound, self.settle, receipt, queue="nowhere")
         for ranges in ([(2, 1)], [(0, 1)], [(1, 100_001)], [(1, 60_000), (1, 60_000)], [(-5, -1)]):
             self.assertRaises(InvalidArgument, self.broker.settle, Settle("q", ranges), self.now)
-        for more in ({"delay_ms": -1}, {"lease_ms": -1}, {"reason": "x" * (LONGEST_REASON + 1)}):
+        for more in (
+            {"delay_ms": -1},
+            {"lease_ms": -1},
+            {"lease_ms": (1 << 62) + 1},
+            {"reason": "x" * (LONGEST_REASON + 1)},
+        ):
             self.assertRaises(InvalidArgument, self.settle, receipt, action=Action.NACK, **more)
         self.assert_where(leased=1)
+
+    def test_as_long_as_can_be(self) -> None:
+        """A lease that is extended by more is cut, as one that is pulled."""
+        receipt = self.leased(b"a")
+        self.assertEqual(self.settle(receipt, action=Action.EXTEND, lease_ms=UNBOUNDED).settled, 1)
+        self.later(LONGEST_LEASE_MS - 1)
+        self.assert_where(leased=1)
+        self.later(1)
+        self.assert_where(ready=1)
 
     def test_expired_before_it_is_settled(self) -> None:
         """A call sees what was due, also where nobody ticked."""
