@@ -92,7 +92,8 @@ class Lane:
             at = self._passed
         end = starts[at + 1] if at + 1 < len(starts) else self.stored + 1
         accepted: int | array[int] = self._moments[at]
-        count = min(count, RUN_MESSAGES)
+        if count > RUN_MESSAGES:
+            count = RUN_MESSAGES
         if first + count > end and at + 1 < len(starts):
             end, accepted = self._stretch(first, first + count)
         count = min(count, end - first)

@@ -249,8 +249,9 @@ class Run:
     def take_on(self, other: Run) -> None:
         """Add the messages of `other` behind these."""
         count, more = len(self.payloads), len(other.payloads)
-        self.accepted = _joined(self.accepted, count, other.accepted, more)
-        if self.beside or other.beside:
+        if not (isinstance(self.accepted, int) and self.accepted == other.accepted):
+            self.accepted = _joined(self.accepted, count, other.accepted, more)
+        if not (isinstance(self.beside, int) and self.beside == other.beside):
             self.beside = _joined(self.beside, count, other.beside, more)
         self.payloads += other.payloads
         self.sequences = range(self.sequences[0], self.sequences[0] + len(self.payloads))
@@ -261,10 +262,8 @@ class Run:
         return (self.accepted,) * len(self.payloads) if isinstance(self.accepted, int) else self.accepted
 
 
-def _joined(first: int | array[int], count: int, second: int | array[int], more: int) -> int | array[int]:
-    """A column of both, or what they have in common; the first may be changed."""
-    if isinstance(first, int) and isinstance(second, int) and first == second:
-        return first
+def _joined(first: int | array[int], count: int, second: int | array[int], more: int) -> array[int]:
+    """One column of both; the first may be changed."""
     joined = array("q", (first,)) * count if isinstance(first, int) else first
     joined.extend(array("q", (second,)) * more if isinstance(second, int) else second)
     return joined
