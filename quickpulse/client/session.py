@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -23,6 +22,7 @@ from quickpulse.client.leasing import NEVER, Leasing
 from quickpulse.client.options import Options
 from quickpulse.client.settling import Leased, Settling, count_of
 from quickpulse.client.subscribing import Subscribing
+from quickpulse.client.unsent import Unsent
 from quickpulse.errors import Draining, InvalidArgument, NotFound, QuickPulseError, RequestTooLarge
 from quickpulse.requests import (
     Action,
@@ -37,12 +37,6 @@ from quickpulse.requests import (
     SubscriptionEnded,
     Unsubscribe,
 )
-
-MOST_OPEN = 1_000
-"""Requests and subscriptions on a connection; the server takes 1,024. The rest waits here."""
-
-MOST_WITH_PULLS = 900
-"""With so many no pull that may wait is sent, so that there is a place for what is done at once."""
 
 _CONNECTION = 0
 """The request_id of what is about the connection."""
@@ -73,9 +67,7 @@ class Session:
         self._longest_lease = 0.0  # seconds, of all that were given
         self._closed: QuickPulseError | None = None
         self._open: dict[int, Call] = {}
-        self._waiting: deque[Call] = deque()
-        self._waiting_pulls: deque[Call] = deque()  # those that the server may keep
-        self._refused: list[Call] = []  # by a server that drains: they wait for the next connection
+        self._unsent = Unsent()
         self._subscriptions: dict[int, Subscribing] = {}
         self._ids = self._unused_ids()
         self._dormant: list[Subscribing] = []  # wait for a connection
@@ -139,9 +131,7 @@ class Session:
             elif call.done is not None:
                 call.is_repeated = True
                 kept.append(call)
-        for call in reversed(kept + self._refused):
-            self._line_of(call).appendleft(call)
-        self._refused = []
+        self._unsent.put_back(kept)
 
     def data_to_send(self) -> bytes:
         """What is to be written now; it is handed out once."""
@@ -177,10 +167,10 @@ class Session:
         if self._closed is not None:
             call.answer(self._closed)
             return call  # and no time to be told of
-        if self.is_ready and not self._waiting and self._has_room_for(call):
+        if self.is_ready and self._unsent.lets_pass(call, len(self._open) + len(self._subscriptions)):
             self._send(call)
         else:
-            self._line_of(call).append(call)
+            self._unsent.add(call)
         self._want_tick(call.deadline)
         return call
 
@@ -234,12 +224,9 @@ class Session:
         if call.done is None:
             return
         call.done = None
-        line = self._line_of(call)
-        if call in line:
-            line.remove(call)
-        elif call in self._refused:
-            self._refused.remove(call)
-        elif self.is_ready and isinstance(call.request, Pull) and self._open.get(call.id) is call:
+        if self._unsent.remove(call):
+            return
+        if self.is_ready and isinstance(call.request, Pull) and self._open.get(call.id) is call:
             self._link.send(0, Unsubscribe(call.id))
             self._host.write_soon()
 
@@ -251,24 +238,21 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked and nothing pushed."""
-        waiting = self._waiting or self._waiting_pulls or self._refused or self._dormant
-        return not (self._open or self._subscriptions or waiting)
+        return not (self._open or self._subscriptions or self._unsent or self._dormant)
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing waits for a reply, pulls left aside."""
-        return all(isinstance(call.request, Pull) for call in (*self._open.values(), *self._refused, *self._waiting))
+        return all(isinstance(call.request, Pull) for call in (*self._open.values(), *self._unsent))
 
     def close(self, reason: QuickPulseError | None = None) -> None:
         """The end: whoever still waits is told, and whoever asks from now on."""
         reason = reason or ClientClosed()
         self._closed = self._closed or reason
-        calls = [*self._open.values(), *self._refused, *self._waiting, *self._waiting_pulls]
-        self._refused = []
+        calls = [*self._open.values(), *self._unsent]
         subscriptions = [*self._subscriptions.values(), *self._dormant]
         self._open, self._subscriptions, self._dormant = {}, {}, []
-        self._waiting.clear()
-        self._waiting_pulls.clear()
+        self._unsent = Unsent()
         self._leasing.forget()
         self.settling.close(self._closed)
         for request in self.settling.take():
@@ -281,15 +265,6 @@ class Session:
             self._link.end()
 
     # ---- sending ----
-
-    def _line_of(self, call: Call) -> deque[Call]:
-        return self._waiting_pulls if call.is_long else self._waiting
-
-    def _has_room_for(self, call: Call) -> bool:
-        used = len(self._open) + len(self._subscriptions)
-        if used < MOST_WITH_PULLS and not self._waiting_pulls:
-            return True
-        return used < MOST_OPEN and not call.is_long
 
     def _unused_ids(self) -> Iterator[int]:
         while True:
@@ -316,14 +291,15 @@ class Session:
         self._host.write_soon()
 
     def _send_waiting(self, now: float) -> None:
-        for line, most in ((self._waiting, MOST_OPEN), (self._waiting_pulls, MOST_WITH_PULLS)):
-            while line and self.is_ready and len(self._open) + len(self._subscriptions) < most:
-                call = line.popleft()
-                if call.done is not None and call.deadline > now:
-                    call.shorten(now)
-                    self._send(call)
-                else:
-                    call.answer(self._late(call))
+        while self.is_ready:
+            call = self._unsent.next(len(self._open) + len(self._subscriptions))
+            if call is None:
+                return
+            if call.done is not None and call.deadline > now:
+                call.shorten(now)
+                self._send(call)
+            else:
+                call.answer(self._late(call))
 
     def _send_in_parts(self, call: Call, error: RequestTooLarge) -> None:
         """The server reads no frame as long as this one."""
@@ -376,7 +352,7 @@ class Session:
             if isinstance(reply, Deliveries):
                 self.release(reply)
         elif isinstance(reply, Draining):  # it was not done; the next connection is another server's
-            self._refused.append(call)
+            self._unsent.add_refused(call)
         elif call.is_repeated and isinstance(reply, SettleReply) and reply.unknown:
             # Receipts are unknown as well when the first time took effect.
             call.answer(ConnectionLost("the connection ended before the reply; it is not known whether it took effect"))
@@ -422,17 +398,15 @@ class Session:
 
     def _expire(self, now: float) -> None:
         """Calls whose time is up. One that was sent stays known, so that messages in its reply are put back."""
-        for call in [*self._open.values(), *self._refused, *self._waiting, *self._waiting_pulls]:
+        for call in [*self._open.values(), *self._unsent]:
             if call.done is not None and call.deadline <= now:
                 call.answer(self._late(call))
             elif call.done is not None:
                 self._want_tick(call.deadline)
-        self._waiting = deque(call for call in self._waiting if call.done is not None)
-        self._waiting_pulls = deque(call for call in self._waiting_pulls if call.done is not None)
-        self._refused = [call for call in self._refused if call.done is not None]
+        self._unsent.forget_answered()
 
     def _late(self, call: Call) -> Timeout:
-        fault = Draining() if call in self._refused else self.fault
+        fault = Draining() if self._unsent.was_refused(call) else self.fault
         why = f" ({fault})" if fault is not None else ""
         return Timeout(f"no reply to {type(call.request).__name__} in time{why}")
 
