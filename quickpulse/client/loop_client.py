@@ -54,7 +54,7 @@ class LoopClient(Client):
     # ---- by a thread that asks ----
 
     def ask_now(self, ask: Callable[[], None]) -> bool:
-        """Ask, and write what there is to say; False: nothing was done, have the loop do it.
+        """Ask, and write what there is to say; False: nothing was done, the loop is to do it. By any other thread.
 
         :param ask: asks the session.
         """
@@ -74,7 +74,7 @@ class LoopClient(Client):
     def read_until(self, answered: Lock, deadline: float) -> None:
         """Read in the loop's place until the lock is released, or the loop wants to, or the time is up.
 
-        Nothing is done where the socket is not lent, or another thread reads.
+        Nothing is done where the socket is not lent, or another thread reads. By any thread but the loop's.
         """
         sock, turn = self._socket, object()
         if sock is None:
@@ -110,7 +110,7 @@ class LoopClient(Client):
                 self.wake(self._take_back)
 
     def _read_once(self, sock: SharedSocket, turn: object) -> bool:
-        """Whether there may be more to read by this thread."""
+        """Read; whether there may be more for this thread, whose turn it is."""
 
         def read() -> None:
             data = sock.read()
@@ -146,14 +146,14 @@ class LoopClient(Client):
     # ---- in the loop's thread ----
 
     def busy(self) -> None:
-        """Something is asked; where that is by the loop, its reply belongs there, so it wants to read."""
+        """Something is asked, by who holds the lock; where that is the loop, it wants to read the reply itself."""
         if not self._is_in_thread and self._socket is not None:
             self._socket.requests_in_a_row = 0
             if self._socket.is_lent:
                 self._take_back()
 
     def _look(self) -> None:
-        """Whether the socket is still used."""
+        """Whether the socket is still used; in the loop's thread."""
         with self.session.lock:
             sock = self._socket
             if sock is None or not sock.is_lent:
@@ -165,7 +165,7 @@ class LoopClient(Client):
                 self._take_back()
 
     def _take_back(self) -> None:
-        """Read again, after what a thread has read; at once, or when that thread leaves."""
+        """Read again, after what a thread has read; at once, or when that thread leaves. In the loop's thread."""
         with self.session.lock:
             data = b"" if self._socket is None else self._socket.take_back()
             if data:
@@ -175,7 +175,7 @@ class LoopClient(Client):
     # ---- what the session and the connection ask (Host) ----
 
     def write(self) -> None:
-        """What there is; what a thread could not write comes first."""
+        """What there is; what a thread could not write comes first. In the loop's thread."""
         with self.session.lock:
             sock = self._socket
             if sock is not None:
@@ -187,38 +187,38 @@ class LoopClient(Client):
                 self.runtime.call_at(self.now() + LEND_SECONDS, self._look)
 
     def write_soon(self) -> None:
-        """Once for all that this turn of the loop brings."""
+        """Once for all that this turn of the loop brings. By who holds the lock; only the loop does it."""
         if not self._is_in_thread:
             super().write_soon()
 
     def tick_at(self, when: float) -> None:
-        """One timer for all."""
+        """One timer for all. By any thread; the loop's sets it."""
         if get_ident() == self._thread:
             super().tick_at(when)
         else:
             self.wake(self._retime)
 
     def _retime(self) -> None:
-        """As the session wants it by now."""
+        """As the session wants it by now; in the loop's thread."""
         with self.session.lock:
             if self.session.next_tick < NEVER:
                 super().tick_at(self.session.next_tick)
 
     def cut(self) -> None:
-        """At once."""
+        """At once. By any thread; the loop's does it."""
         if get_ident() == self._thread:
             super().cut()
         else:
             self.wake(super().cut)
 
     def attach(self, transport: Any) -> None:
-        """Threads may use it from now on, where they can."""
+        """Threads may use it from now on, where they can. In the loop's thread."""
         super().attach(transport)
         with self.session.lock:
             self._socket = share(transport)
 
     def detach(self) -> None:
-        """Nobody reads or writes it any more."""
+        """Nobody reads or writes it any more. In the loop's thread, or when that has ended."""
         with self.session.lock:
             sock, self._socket = self._socket, None
             if sock is not None:
@@ -231,12 +231,12 @@ class LoopClient(Client):
             self.wake(self.plan_flush)
 
     def handed_out(self, leased: Leased) -> Batch:
-        """Messages for the user, who may soon say what became of them."""
+        """Messages for the user, who may soon say what became of them. In the loop's thread."""
         self.plan_flush()
         return super().handed_out(leased)
 
     def plan_flush(self) -> None:
-        """Within a few milliseconds, unless it is planned."""
+        """Within a few milliseconds, unless it is planned. By any thread."""
         if self._is_flush_due:
             return
         if get_ident() == self._thread:

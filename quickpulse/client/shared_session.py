@@ -30,7 +30,7 @@ class SharedHost(Host, Protocol):
 
 
 class SharedSession(Session):
-    """The same, by any thread.
+    """The same, by any thread: `ask`, `subscribe`, and all that is named above. The rest is for who holds the lock.
 
     :ivar lock: held meanwhile; who holds it may call several methods together.
     """

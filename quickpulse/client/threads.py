@@ -124,7 +124,7 @@ class Running:
                 self._waits.discard(future)
 
     def _abandon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Nobody waits for it any more; Ctrl-C may have come before or after it was begun."""
+        """Nobody waits for it any more; Ctrl-C may have come before or after it was begun. In the client's thread."""
         for task in asyncio.all_tasks(self.loop):
             if task.get_coro() is coroutine:
                 task.cancel()
@@ -139,7 +139,7 @@ class Running:
             raise ClientClosed("a client's own thread cannot wait for itself")
 
     def stop(self) -> None:
-        """End the thread, and what still waits for it."""
+        """End the thread, and what still waits for it. By any thread but the client's own."""
         with suppress(FutureTimeout):
             asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(GRACE_SECONDS)
         self._is_stopping = True
@@ -155,6 +155,7 @@ class Running:
             self._work()
 
     def _run(self) -> None:
+        """The client's thread."""
         asyncio.set_event_loop(self.loop)
         while not self._is_stopping:
             # What a callback of the user's raises to end the program must not end this thread, which others wait for.
@@ -162,6 +163,7 @@ class Running:
                 self.loop.run_forever()
 
     def _work(self) -> None:
+        """What was posted; in the client's thread, or when that has ended."""
         self._is_awake = False  # before anything is taken, so that what comes meanwhile wakes again
         self.client.hold()
         while True:
