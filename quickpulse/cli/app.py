@@ -36,6 +36,16 @@ class Commands(click.Group):
         """As they were added: what is used most comes first."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """What is before the command; of an option that stands behind it that is said."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if any(error.option_name in each.opts for command in self.commands.values() for each in command.params):
+                text = f"{error.option_name} stands behind the command: quickpulse COMMAND {error.option_name} ..."
+                raise click.UsageError(text, ctx) from None
+            raise
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from quickpulse.cli.completing import complete_queue
-from quickpulse.cli.connecting import Server, with_server
+from quickpulse.cli.connecting import Server, Whole, with_server
 from quickpulse.cli.exits import Exit, say
 from quickpulse.cli.forms import form_of_queue
 from quickpulse.cli.output import number, show, show_json
@@ -135,7 +135,7 @@ def resume(server: Server, queue: str) -> None:
 @click.command(short_help="Put dead letters back.")
 @queue_name
 @click.option("--target", default="", metavar="QUEUE", help="Where to; without it, where each came from.")
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option("--count", type=Whole(min=1), metavar="N", help="At most so many.")
 @click.option("--any", "is_any", is_flag=True, help="With --target: also what is no dead letter.")
 @with_server
 def redrive(server: Server, queue: str, target: str, count: int | None, is_any: bool) -> Exit:

@@ -34,6 +34,18 @@ NEAR = 0.7
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Seconds(click.FloatRange):
+    """A time, of an option."""
+
+    name = "number of seconds, such as 300 or 0.5"
+
+
+class Whole(click.IntRange):
+    """How many, of an option."""
+
+    name = "whole number"
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where it is, and how long to wait for it.
@@ -120,7 +132,7 @@ def with_server(function: F) -> F:
         show_default=True,
         show_envvar=True,
         metavar="SECONDS",
-        type=click.FloatRange(min=0, max=86_400, min_open=True),
+        type=Seconds(min=0, max=86_400, min_open=True),
         help="How long to wait for a connection, and for each reply.",
     )
     @functools.wraps(function)

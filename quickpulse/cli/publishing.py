@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from quickpulse.cli.completing import complete_queue
-from quickpulse.cli.connecting import Server, with_server
+from quickpulse.cli.connecting import Seconds, Server, Whole, with_server
 from quickpulse.cli.exits import Exit, complain, say, status_of
 from quickpulse.cli.forms import message_of
 from quickpulse.client import PartialPublish, Publisher
@@ -40,9 +40,9 @@ def headers_of(_context: click.Context, _parameter: click.Parameter, values: tup
 @click.option("--file", "files", multiple=True, metavar="PATH", help="A whole file as one message; - is stdin.")
 @click.option("--null", is_flag=True, help="Messages on stdin end with a NUL byte, not with a line.")
 @click.option("--json", "is_json", is_flag=True, help="Each line of stdin is a JSON object, as sub --json writes them.")
-@click.option("--priority", type=click.IntRange(0, 9), metavar="0-9", help="9 comes first.")
-@click.option("--delay", type=click.FloatRange(min=0), metavar="SECONDS", help="Ready only after so long.")
-@click.option("--ttl", type=click.FloatRange(min=0), metavar="SECONDS", help="Void after so long.")
+@click.option("--priority", type=Whole(0, 9), metavar="0-9", help="9 comes first.")
+@click.option("--delay", type=Seconds(min=0), metavar="SECONDS", help="Ready only after so long.")
+@click.option("--ttl", type=Seconds(min=0), metavar="SECONDS", help="Void after so long.")
 @click.option("--header", "headers", multiple=True, callback=headers_of, metavar="NAME=VALUE", help="May be repeated.")
 @click.option("--id", "id_", metavar="TEXT", help="A name of your own.")
 @click.option("--content-type", metavar="TEXT", help="What the payload is.")

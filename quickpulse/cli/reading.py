@@ -13,7 +13,7 @@ from rich.table import Table
 
 from quickpulse.cli import output
 from quickpulse.cli.completing import complete_queue
-from quickpulse.cli.connecting import Server, with_server
+from quickpulse.cli.connecting import Seconds, Server, Whole, with_server
 from quickpulse.cli.exits import Exit, say
 from quickpulse.cli.forms import form_of_peeked, form_of_queue, form_of_server
 from quickpulse.cli.output import duration, number, show, show_json, size
@@ -63,7 +63,7 @@ def queues(server: Server, prefix: str, sort: str, is_json: bool) -> None:
 @click.option("--watch", is_flag=True, help="Again and again, with rates, until SIGINT.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -101,9 +101,7 @@ def stats(
 
 @click.command(short_help="Look at the next messages.")
 @click.argument("queue", shell_complete=complete_queue)
-@click.option(
-    "--count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="At most so many."
-)
+@click.option("--count", type=Whole(min=1), default=10, show_default=True, metavar="N", help="At most so many.")
 @as_json
 @with_server
 def peek(server: Server, queue: str, count: int, is_json: bool) -> Exit:

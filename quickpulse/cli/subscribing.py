@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from quickpulse.cli.completing import complete_queue
-from quickpulse.cli.connecting import Server, with_server
+from quickpulse.cli.connecting import Seconds, Server, Whole, with_server
 from quickpulse.cli.exits import Exit, say
 from quickpulse.cli.forms import form_of, form_of_payload
 from quickpulse.cli.output import forget_stdout, readable, write
@@ -75,8 +75,8 @@ class Stopping:
 
 @click.command(short_help="Print messages as they come.")
 @click.argument("queue", shell_complete=complete_queue)
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
-@click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="End when none came for so long.")
+@click.option("--count", type=Whole(min=1), metavar="N", help="End after N messages.")
+@click.option("--wait", type=Seconds(min=0), metavar="SECONDS", help="End when none came for so long.")
 @click.option("--take", is_flag=True, help="At most once: they are gone before they are printed.")
 @click.option("--no-ack", is_flag=True, help="Hold what is printed, and put it back at the end.")
 @click.option("--json", "is_json", is_flag=True, help="A JSON object a line, with all that is known.")
@@ -192,6 +192,7 @@ class Printing:
     def _helpings(self, wanted: Wanted, *, take: bool = False, **how: Any) -> Iterator[Any]:
         """What comes together, until it is enough."""
         idle_since = time.monotonic()
+        is_told = not sys.stderr.isatty()
         while not self._stopping.look():
             most = MOST_AT_ONCE if wanted.count is None else min(wanted.count - self.printed, MOST_AT_ONCE)
             if not most:
@@ -209,3 +210,6 @@ class Printing:
                 idle_since = time.monotonic()
             elif wanted.wait_seconds is not None and time.monotonic() - idle_since >= wanted.wait_seconds:
                 return
+            elif not (is_told or self.printed):  # a person may have mistyped the name
+                say(f"waiting for messages in {self._queue.name}; Ctrl-C ends")
+                is_told = True

@@ -70,6 +70,12 @@ class ServerTests(CommandTestCase):
         self.command("queues", "--timeout", "0", status=2)
         self.command("queues", "--timeout", "-1", status=2)
 
+    def test_units(self) -> None:
+        """There are none, and what is expected is said."""
+        told = self.command("pub", "q", "x", "--delay", "5m", status=2).stderr
+        self.assertIn("'5m' is not a valid number of seconds, such as 300 or 0.5.", told)
+        self.assertIn("'x' is not a valid whole number.", self.command("peek", "q", "--count", "x", status=2).stderr)
+
     def test_an_unknown_variable(self) -> None:
         """It is found out; the nearest is named."""
         result = self.command("queues", QUICKPULSE_URI="x", status=2)

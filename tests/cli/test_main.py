@@ -69,6 +69,14 @@ class HelpTests(SynchronousTestCase):
             self.assertEqual(result.exit_code, 0, result.output)
             self.assertLessEqual(max(map(len, result.stdout.splitlines())), 80, name)
 
+    def test_an_option_before_the_command(self) -> None:
+        """Wrong usage, with the place where it stands."""
+        result = CliRunner().invoke(commands, ["--url", "x", "queues"], prog_name="quickpulse")
+        self.assertEqual(result.exit_code, 2)
+        self.assertIn("--url stands behind the command: quickpulse COMMAND --url ...", result.stderr)
+        result = CliRunner().invoke(commands, ["--nonsense"], prog_name="quickpulse")
+        self.assertEqual((result.exit_code, "behind" in result.stderr), (2, False))
+
     def test_an_unknown_command(self) -> None:
         """Wrong usage, with the nearest."""
         result = CliRunner().invoke(commands, ["pbu"], prog_name="quickpulse")

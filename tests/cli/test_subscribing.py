@@ -121,6 +121,19 @@ class EndTests(CommandTestCase):
         self.assertEqual(said, b"")
         self.assert_put_back(len(printed), 1000)
 
+    def test_a_person_waits(self) -> None:
+        """Who sees nothing come is told which queue that is, once; it is no part of the output."""
+        ours, theirs = pty.openpty()
+        process = self.start("sub", self.name, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        while not seen.endswith(b"\n"):
+            seen += os.read(ours, 1000)
+        self.assertEqual(seen.strip(), f"waiting for messages in {self.name}; Ctrl-C ends".encode())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(self.ended(process)[0], b"")
+        os.close(ours)
+
     def test_sigterm_while_it_waits(self) -> None:
         """Likewise; it had printed what there was."""
         self.queue.publish(b"x")
