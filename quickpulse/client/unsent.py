@@ -1,4 +1,4 @@
-"""Requests of a session that are not on their way: they wait for a connection, for a place on it, or for a next server."""
+"""Requests of a session that are not on their way: they wait for a connection, for a place on it, or a next server."""
 
 from __future__ import annotations
 

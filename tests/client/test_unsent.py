@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.client.calls import Call
 from quickpulse.client.unsent import MOST_OPEN, MOST_WITH_PULLS, Unsent
-from quickpulse.requests import Purge, Pull
+from quickpulse.requests import Pull, Purge
 
 
 def call(request: Any) -> Call:
