@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
+from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
@@ -18,7 +18,7 @@ class BoundedChannel(HTTPChannel):
     """
 
     site: Any
-    _log = Logger(observer=lambda _event: None)  # twisted.web's has a line for each connection that rests too long
+    _log = Logger(observer=LogPublisher())  # to nobody: twisted.web's has a line for each connection that rests too long
     _head_deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
