@@ -18,7 +18,7 @@ class BoundedChannel(HTTPChannel):
     """
 
     site: Any
-    _log = Logger(observer=LogPublisher())  # to nobody: twisted.web's has a line for each connection that rests too long
+    _log = Logger(observer=LogPublisher())  # to nobody: it has a line for each connection that rests too long
     _head_deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
