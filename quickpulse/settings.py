@@ -157,13 +157,13 @@ OPTIONS = (
         "capacity",
         1_000_000,
         _whole_number(1),
-        "Most messages that the queue holds; what is over is refused.",
+        "Most messages that a queue holds; what is over is refused.",
     ),
     Option(
         "capacity-bytes",
         None,
         _unbounded_at_zero,
-        "Most payload bytes that the queue holds; 0 is no such bound.",
+        "Most payload bytes that a queue holds; 0 is no such bound.",
     ),
     Option(
         "max-message-bytes",

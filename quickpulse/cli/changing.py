@@ -143,19 +143,19 @@ def redrive(server: Server, queue: str, target: str, count: int | None, is_any: 
     with server.connect() as client:
         letters = client.queue(queue)
         if target and not is_any:
-            require_dead_letters(letters)
+            require_dead_letters(letters, min(count or LOOKED_AT, LOOKED_AT))
         moved = letters.redrive(target=target, max_messages=count or 0)
         hint = "" if moved else where_dead_letters_are(client, queue)
     say(f"{moved} put back{hint}")
     return Exit.OK if moved else Exit.NOTHING
 
 
-def require_dead_letters(queue: Queue) -> None:
+def require_dead_letters(queue: Queue, count: int) -> None:
     """Move nobody's live messages by mistake: a redrive with a target takes whatever there is.
 
-    :raises UsageError: among those that come next is one that is no dead letter.
+    :raises UsageError: among so many that come next is one that is no dead letter.
     """
-    if any(message.source is None for message in queue.peek(LOOKED_AT)):
+    if any(message.source is None for message in queue.peek(count)):
         raise click.UsageError(f"{queue.name} has messages that are no dead letters: give --any to move them too")
 
 
