@@ -64,6 +64,7 @@ ARROWS = {
         "grpc_reflection",
         "prometheus_client",
         "twisted",
+        "txaio",
         "zope.interface",
     },
     # No server is needed for a client, nor Twisted, nor gRPC's library.
