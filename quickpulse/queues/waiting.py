@@ -16,7 +16,7 @@ from typing import Protocol
 
 from zope.interface import implementer
 
-from quickpulse.errors import InvalidArgument, NotFound, QuickPulseError
+from quickpulse.errors import InvalidArgument, NotFound, QuickPulseError, TooManyRequests
 from quickpulse.interfaces import ISubscription
 from quickpulse.queues.lines import LEAST_COMPACTED, Line, Party
 from quickpulse.queues.policies import require_between
@@ -30,6 +30,11 @@ TURN_HELPINGS = 64
 
 MOST_CREDIT = (1 << 31) - 1
 """Messages, and bytes. Nobody can hold so many; a sum that goes on growing is a mistake of its maker."""
+
+MOST_PLACES = 500_000
+"""Of pulls that wait, each has one for each queue that it names. A pull takes 1 to 2 KiB, a further place of it 0.1."""
+
+_ASKED_NOTHING = Pull(())
 
 NOTHING = Deliveries("")
 """The answer to a pull for which nothing came."""
@@ -56,9 +61,10 @@ class WaitingPull(Party):
 
     :param answer: called once with what came, or with nothing.
     :param wake: called with a line in which it stands again.
+    :param left: called once when it waits no more, with the number of its lines.
     """
 
-    __slots__ = ("_answer", "_broker", "_request", "_wake", "deadline_ms")
+    __slots__ = ("_answer", "_broker", "_left", "_request", "_wake", "deadline_ms")
 
     def __init__(
         self,
@@ -67,9 +73,11 @@ class WaitingPull(Party):
         deadline_ms: int,
         answer: Callable[[Deliveries], None],
         wake: Callable[[Line], None],
+        left: Callable[[int], None],
     ) -> None:
         super().__init__()
         self.deadline_ms = deadline_ms
+        self._left = left
         self._broker = broker
         self._request = request
         self._answer = answer
@@ -87,25 +95,30 @@ class WaitingPull(Party):
             self._request.reader.when_released(self._stand)
 
     def leave(self) -> None:
-        """It waits no more, for its reader neither."""
+        """It waits no more, for its reader neither; what it asked for is not kept until its time is up."""
+        if self.is_gone:
+            return
+        self._left(len(self.lines))
         super().leave()
         if self._request.reader is not None:
             self._request.reader.forget(self._stand)
+        self._request, self._answer = _ASKED_NOTHING, _tell_nobody
 
     def take(self, line: Line, now_ms: int) -> bool:
         """All that it asked for, of the first of its queues that has something."""
         deliveries = self._broker.pull(self._request, now_ms)
         if not deliveries.batch.payloads:
             return False
+        answer = self._answer
         self.leave()
-        self._answer(deliveries)
+        answer(deliveries)
         return True
 
     def end(self, error: QuickPulseError | None = None) -> None:
         """Nothing came, whatever the reason."""
-        if not self.is_gone:
-            self.leave()
-            self._answer(NOTHING)
+        answer = self._answer
+        self.leave()
+        answer(NOTHING)
 
     def _stand(self) -> None:
         for line in self.lines:
@@ -234,6 +247,7 @@ class Waiting:
         self._deadlines: list[tuple[int, int, WaitingPull]] = []
         self._most_deadlines = LEAST_COMPACTED  # from here on those of pulls that have left are looked for
         self._serial = 0
+        self._places = 0  # of pulls, in all lines
         self._is_serving = False
 
     def waiters(self, queue: str) -> int:
@@ -250,10 +264,16 @@ class Waiting:
 
         :param answer: called later, once, unless the pull is left before.
         :returns: what waits; `leave` takes it out, and from then on nothing is leased for it.
+        :raises TooManyRequests: so many wait that their memory would not be bounded.
         """
-        waiting = WaitingPull(self._broker, request, now_ms + request.wait_ms, answer, self._wake)
-        for line in [self._line(queue) for queue in dict.fromkeys(request.queues)]:
+        names = request.queues if len(request.queues) == 1 else tuple(dict.fromkeys(request.queues))
+        if self._places + len(names) > MOST_PLACES:
+            raise TooManyRequests(f"pulls wait in {self._places} places, of {MOST_PLACES} in all queues")
+        lines = [self._line(queue) for queue in names]
+        waiting = WaitingPull(self._broker, request, now_ms + request.wait_ms, answer, self._wake, self._pull_left)
+        for line in lines:
             line.join(waiting)
+        self._places += len(lines)
         self._serial += 1
         heappush(self._deadlines, (waiting.deadline_ms, self._serial, waiting))
         if len(self._deadlines) > self._most_deadlines:
@@ -360,6 +380,9 @@ class Waiting:
             self._lines[queue], self._wakers[queue] = line, waker
         return line
 
+    def _pull_left(self, places: int) -> None:
+        self._places -= places
+
     def _emptied(self, line: Line) -> None:
         self._woken.pop(line, None)
         if self._lines.get(line.queue) is line:
@@ -371,6 +394,10 @@ class Waiting:
             self._woken[line] = None
             if not self._is_serving:
                 self._has_work()
+
+
+def _tell_nobody(deliveries: Deliveries) -> None:
+    """Whoever asked has left."""
 
 
 def _credit(name: str, value: int) -> int:

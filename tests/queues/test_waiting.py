@@ -7,9 +7,19 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.errors import Draining, InvalidArgument, QuickPulseError
+from quickpulse.errors import Draining, InvalidArgument, QuickPulseError, TooManyRequests
+from quickpulse.queues import waiting
 from quickpulse.queues.lines import LEAST_COMPACTED
-from quickpulse.queues.waiting import HELPING_MESSAGES, MOST_CREDIT, NOTHING, TURN_HELPINGS, Subscription, Waiting
+from quickpulse.queues.waiting import (
+    _ASKED_NOTHING,
+    HELPING_MESSAGES,
+    MOST_CREDIT,
+    NOTHING,
+    TURN_HELPINGS,
+    Subscription,
+    Waiting,
+    _tell_nobody,
+)
 from quickpulse.requests import Batch, Deliveries, Pull, Subscribe
 
 
@@ -220,6 +230,30 @@ class PullTests(WaitingTestCase):
         self.assertLess(len(self.waiting._lines["q"]._parties), 3 * LEAST_COMPACTED)
         self.put("q", b"1")
         self.assertEqual(self.got, [("stays", [b"1"])])
+
+    def test_what_is_kept_of_one_that_left(self) -> None:
+        """Not what it asked for, nor whom to answer, however long it would have waited."""
+        parties = [self.pull("left", "q", wait_ms=1 << 63), self.pull("served", "q", wait_ms=1 << 63)]
+        parties[0].leave()
+        self.put("q", b"1")
+        parties.append(self.pull("ended", "q", wait_ms=1 << 63))
+        parties[-1].end()
+        self.assertEqual(self.got, [("served", [b"1"]), ("ended", [])])
+        self.assertEqual({(party._request, party._answer) for party in parties}, {(_ASKED_NOTHING, _tell_nobody)})
+
+    def test_too_many(self) -> None:
+        """Places in all lines together are bounded; who leaves makes room."""
+        self.patch(waiting, "MOST_PLACES", 5)
+        first = self.pull("a", "one", "two", "one")
+        self.pull("b", "one", "two", "three")
+        self.assertRaises(TooManyRequests, self.pull, "c", "one")
+        self.assertEqual(self.waiting.waiters("one"), 2)
+        first.leave()
+        self.pull("c", "one", "four")
+        self.put("four", b"1")
+        self.put("one", b"2")
+        self.assertEqual((self.got, self.waiting._places), ([("c", [b"1"]), ("b", [b"2"])], 0))
+        self.assert_nothing_is_left()
 
     def test_a_name_that_is_none(self) -> None:
         """The broker's error, and nothing is kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
 from typing import Any
 
 from quickpulse.requests import (
@@ -84,8 +85,11 @@ def fill_publish_reply(reply: PublishReply, message: Any) -> None:
 
 def read_pull(message: Any) -> Pull:
     """PullRequest."""
+    queues = message.queues[:]
+    if len(queues) > 1:  # of a pull that waits they are kept: each name once for all such pulls
+        queues = list(map(intern, queues))
     return Pull(
-        message.queues[:],
+        queues,
         message.max_messages,
         message.max_bytes,
         message.wait_ms,

@@ -34,6 +34,18 @@ class RejectionTests(SynchronousTestCase):
         self.assertEqual(message.rejections[1].error, message.rejections[0].error)
 
 
+class PullTests(SynchronousTestCase):
+    """PullRequest."""
+
+    def test_names(self) -> None:
+        """Of pulls of several queues, which may wait together, each is there once."""
+        message = pb.PullRequest(queues=["x" * 200, "y" * 200])
+        first, second = read_pull(message), read_pull(pb.PullRequest.FromString(message.SerializeToString()))
+        self.assertEqual(first.queues, list(message.queues))
+        for mine, other in zip(first.queues, second.queues, strict=True):
+            self.assertIs(mine, other)
+
+
 class DefaultTests(SynchronousTestCase):
     """What zero means."""
 
