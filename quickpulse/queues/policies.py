@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from hashlib import blake2b
 
 from quickpulse.errors import InvalidArgument
-from quickpulse.queues.framing import REJECTION_BYTES
 from quickpulse.requests import UNBOUNDED, Overflow, Policy
 
 DEFAULT_QUEUE = "default"
@@ -64,11 +63,6 @@ class Limits:
     total_bytes: int = UNBOUNDED
     max_message_bytes: int = 1 << 20
     max_batch_bytes: int = (4 << 20) - (64 << 10)
-
-    @property
-    def max_published(self) -> int:
-        """Messages of a batch."""
-        return min(MOST_PUBLISHED, self.max_batch_bytes // REJECTION_BYTES)
 
 
 def require_name(name: str) -> None:

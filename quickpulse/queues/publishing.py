@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from quickpulse.errors import InvalidArgument, QueuePaused
 from quickpulse.queues.admission import Admission
+from quickpulse.queues.framing import REJECTION_BYTES
 from quickpulse.queues.named import NamedQueue
-from quickpulse.queues.policies import LONGEST_KEY, Limits, require_between
+from quickpulse.queues.policies import LONGEST_KEY, MOST_PUBLISHED, Limits, require_between
 from quickpulse.queues.room import fits, make_room
 from quickpulse.requests import NO_PROPERTIES, Overflow, Publish, PublishReply
 
@@ -26,8 +27,10 @@ def publish(queue: NamedQueue, request: Publish, now_ms: int, limits: Limits) ->
     :raises TypeError: a payload is not exactly `bytes`.
     """
     batch, key = request.batch, request.batch_key
-    if len(batch.payloads) > 1 and len(batch.payloads) > limits.max_published:
-        raise InvalidArgument(f"batch: {len(batch.payloads)} messages, expected {limits.max_published} at most")
+    count = len(batch.payloads)
+    if count > MOST_PUBLISHED or (count * REJECTION_BYTES > limits.max_batch_bytes and count > 1):
+        most = min(MOST_PUBLISHED, limits.max_batch_bytes // REJECTION_BYTES)
+        raise InvalidArgument(f"batch: {count} messages, expected {most} at most")
     if key:
         require_between("batch_key: its length", len(key), 0, LONGEST_KEY)
         reply = queue.keys.reply_to(key, now_ms)
