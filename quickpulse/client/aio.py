@@ -42,6 +42,7 @@ class AsyncioRuntime:
         # The loop's own methods, without a frame between.
         self.now: Callable[[], float] = loop.time
         self.call_soon: Callable[..., Any] = loop.call_soon
+        self.call_from_thread: Callable[..., Any] = loop.call_soon_threadsafe
         self.call_at: Callable[..., asyncio.TimerHandle] = loop.call_at
         self.future: Callable[[], Any] = loop.create_future
         self.share: Callable[[Any], Any] = asyncio.shield

@@ -105,20 +105,23 @@ class Publisher:
 
 
 class Subscription:
-    """Messages as they come. Leaving it puts back what was not seen. Made by `Queue.subscribe`."""
+    """Messages as they come. Leaving it puts back what was not seen, and so does forgetting it.
+
+    Made by `Queue.subscribe`.
+    """
 
     def __init__(self, running: Running, queue: str, how: SubscribeWords) -> None:
         self._running = running
+        self._lock = threading.Lock()  # of the one that fetches
+        self._came = came = _Came()
+        self._is_ended = False
 
         async def make() -> LoopSubscription:
             inner = running.client.queue(queue).subscribe(**how)
-            inner.also_closing = self._put_back
+            inner.also_closing = came.put_back
             inner.open()
             return inner
 
-        self._lock = threading.Lock()  # of the one that fetches
-        self._current: tuple[Any, Iterator[int]] = (None, iter(()))  # a batch, and which of it nobody has seen
-        self._is_ended = False
         self._inner = running.wait(make())
 
     def __repr__(self) -> str:
@@ -135,13 +138,13 @@ class Subscription:
 
     def __next__(self) -> Message:
         while not self._is_ended:
-            batch, unseen = self._current
+            batch, unseen = self._came.now
             index = next(unseen, None)  # in one step: others take from it, too
             if index is not None:
                 return Message(batch.payloads[index], batch, index)
             self._running.require_usable()  # not after a fork, at which somebody may have held the lock
             with self._lock:
-                if self._current[1] is unseen:
+                if self._came.now[1] is unseen:
                     self._running.wait(self._fetch())
         raise StopIteration
 
@@ -155,11 +158,23 @@ class Subscription:
         if batch is None:
             self._is_ended = True
         else:
-            self._current = batch, iter(range(len(batch)))
+            self._came.now = batch, iter(range(len(batch)))
 
-    def _put_back(self) -> None:
+
+class _Came:
+    """A batch of a subscription, and which of it nobody has seen.
+
+    The client's thread holds this, and not the subscription: one that its user forgets is gone at once.
+    """
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now: tuple[Any, Iterator[int]] = (None, iter(()))
+
+    def put_back(self) -> None:
         """What came and was not seen; in the client's thread."""
-        batch, unseen = self._current
+        batch, unseen = self.now
         rest = list(unseen)
         if rest:
             batch.settle(rest[0], rest[-1], Action.RELEASE, False, {})

@@ -69,7 +69,7 @@ class Wire(Protocol):
 
 
 class Runtime(Protocol):
-    """An event loop, of whatever kind. All of it belongs to the loop's thread."""
+    """An event loop, of whatever kind. All but `call_from_thread` belongs to the loop's thread."""
 
     cancelled: type[BaseException]
     """What is raised where a coroutine waits that is cancelled."""
@@ -79,6 +79,12 @@ class Runtime(Protocol):
 
     def call_soon(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """In another turn of the loop."""
+
+    def call_from_thread(self, call: Callable[[], Any]) -> Any:
+        """In the loop's thread, soon; by any thread.
+
+        :raises RuntimeError: the loop has ended.
+        """
 
     def call_at(self, when: float, call: Callable[[], Any]) -> Timer:
         """At a time of `now`."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from quickpulse.client.messages import Batch, Message
-from quickpulse.client.runtime import Signal
+from quickpulse.client.runtime import Runtime, Signal
 from quickpulse.client.settling import Leased
 from quickpulse.client.subscribing import Subscribing
 from quickpulse.requests import Action, Subscribe
@@ -16,14 +19,18 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """Messages as they come. Leaving it puts back what was not seen. Made by `Queue.subscribe`."""
+    """Messages as they come. Leaving it puts back what was not seen, and so does forgetting it.
+
+    Made by `Queue.subscribe`.
+    """
 
     def __init__(self, client: Client, request: Subscribe) -> None:
+        self._is_open = self._is_closed = False
         self._client = client
         self._queue = request.queue
         self._changed = Signal(client.runtime)
         self._subscribing = Subscribing(request, self._changed.fire)
-        self._subscribing.taken_back = self._put_back  # the server has done so
+        self._subscribing.taken_back = partial(_taken_back, ref(self))
         self._leased: Leased | None = None
         self._batch: Batch | None = None
         self._payloads: Sequence[bytes] = ()
@@ -31,14 +38,14 @@ class Subscription:
         self._is_refilling = False
         self._refilled = Signal(client.runtime)
         self.also_closing: Callable[[], None] | None = None
-        """What another face does before what was not seen is put back."""
-        self._is_open = self._is_closed = False
+        """What another face does before what was not seen is put back; it must not hold this."""
+        self._end = partial(_close, ref(self), client.runtime)
 
     def open(self) -> None:
         """Have messages pushed from now on."""
         if not self._is_open:
             self._is_open = True
-            self._client.closing(self.close)
+            self._client.closing(self._end)
             self._client.session.subscribe(self._subscribing)
 
     def __repr__(self) -> str:
@@ -47,6 +54,11 @@ class Subscription:
         else:
             state = "open" if self._is_open else "not open yet"
         return f"<Subscription to {self._queue!r} of {self._client.address.url}, {state}>"
+
+    def __del__(self) -> None:
+        if self._is_open and not self._is_closed:
+            with suppress(RuntimeError):  # the loop has ended, and with it the connection
+                self._client.runtime.call_from_thread(self._drop)  # whichever thread collects garbage
 
     async def __aenter__(self) -> Subscription:
         self.open()
@@ -109,13 +121,20 @@ class Subscription:
             self._is_closed = True
             return
         self._is_closed = True
-        self._client.closed(self.close)
+        self._client.closed(self._end)
         self._client.session.unsubscribe(self._subscribing)
         self._changed.fire()
         try:
             await self._client.runtime.within(self._client.options.timeout_seconds, self._until_ended())
         finally:  # also where that wait is cancelled
             self._put_back()
+
+    def _drop(self) -> None:
+        """Nobody has it any more."""
+        self._is_closed = True
+        self._client.closed(self._end)
+        self._client.session.unsubscribe(self._subscribing)
+        self._put_back()
 
     def _put_back(self) -> None:
         if self.also_closing is not None:
@@ -137,3 +156,19 @@ class Subscription:
             leased, self._leased = self._leased, None
             if self._subscribing.handed_on(leased):
                 self._client.session.add_credit(self._subscribing)
+
+
+async def _close(reference: ref[Subscription], runtime: Runtime) -> None:
+    """At the client's end; it does not hold the subscription."""
+    subscription = reference()
+    if subscription is not None:
+        await subscription.close()
+    else:  # it is being dropped
+        await runtime.sleep(0)
+
+
+def _taken_back(reference: ref[Subscription]) -> None:
+    """By the server; likewise."""
+    subscription = reference()
+    if subscription is not None:
+        subscription._put_back()

@@ -56,6 +56,10 @@ class TwistedRuntime:
             except Exception:
                 logging.getLogger("quickpulse.client").exception("a call in a turn of its own failed")
 
+    def call_from_thread(self, call: Callable[[], Any]) -> None:
+        """In the reactor's thread."""
+        self.reactor.callFromThread(call)
+
     def call_at(self, when: float, call: Callable[[], Any]) -> Timer:
         """At a time of `now`."""
         return _Timer(self.reactor.callLater(max(when - self.now(), 0), call))

@@ -284,6 +284,22 @@ class VerbTests(BlockingTestCase):
         again = self.queue.pull(max_messages=10, wait_seconds=5)
         self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"0", 1), (b"1", 1), (b"2", 1)])
 
+    def test_subscription_that_is_forgotten(self) -> None:
+        """Without `with`: what was not seen is put back at once, and nothing more is pushed."""
+
+        def first() -> bytes:
+            for message in self.queue.subscribe():
+                message.ack()
+                return message.payload
+            return b""
+
+        self.queue.publish_many([b"0", b"1", b"2"])
+        self.assertEqual(first(), b"0")
+        again = self.queue.pull(max_messages=10, wait_seconds=10)
+        self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"1", 1), (b"2", 1)])
+        info = self.queue.stats()
+        self.assertEqual((info.waiters, info.counts["acked"]), (0, 1))
+
     def test_close_while_another_thread_reads(self) -> None:
         """Wherever that is: it has what it has seen, and the rest is put back."""
         self.queue.publish_many([b"0", b"1", b"2"])

@@ -196,6 +196,19 @@ class Stories:
         self.assertEqual((await peer.call(queue.stats)).leased, 8)
 
     @story
+    async def test_subscription_that_is_forgotten(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """Without `with`: what was not seen is put back at once, and nothing more is pushed."""
+        await peer.call(queue.publish_many, [b"0", b"1", b"2"])
+        messages = await peer.made(queue.subscribe)
+        message = await peer.next(messages)
+        message.ack()
+        del messages
+        again = await peer.call(queue.pull, max_messages=10, wait_seconds=10)
+        self.assertEqual([(each.payload, each.delivery_count) for each in again], [(b"1", 1), (b"2", 1)])
+        info = await peer.call(queue.stats)
+        self.assertEqual((info.waiters, info.counts["acked"]), (0, 1))
+
+    @story
     async def test_close_with_all_open(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Of a client: publishers are flushed, acks are sent, and what nobody has seen goes back."""
         await peer.call(queue.publish_many, [b"0", b"1", b"2"])
