@@ -78,7 +78,7 @@ class Client(Connection, Asking):
             return
         self._is_closed = True
         try:
-            if not await self.runtime.within(self.options.timeout_seconds, self._finish()):
+            if not await self.runtime.within(self.options.timeout_seconds, self.finish()):
                 raise Timeout(f"closed before all was confirmed ({self.session.fault or 'no reply'})")
         finally:
             await self.disconnect()
@@ -93,7 +93,11 @@ class Client(Connection, Asking):
     async def __aexit__(self, *_rest: object) -> None:
         await self.close()
 
-    async def _finish(self) -> None:
+    async def finish(self) -> None:
+        """Flush publishers and acks, and put back what nobody has seen.
+
+        :raises QuickPulseError: what the first one of them says that did not succeed.
+        """
         errors = []
         for end in list(self._closing):
             try:

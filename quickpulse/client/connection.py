@@ -60,7 +60,7 @@ class Connection:
         :raises QuickPulseError: why it does not.
         """
         self._gives_up_at = self.runtime.now() + wait_seconds
-        self._connecting = self.runtime.start(self._stay_connected())
+        self._connecting = self.runtime.start(self._live())
         if not await self.runtime.within(wait_seconds, self._until_ready()):
             fault = self.session.fault
             if isinstance(fault, ConnectionRefused):
@@ -92,6 +92,15 @@ class Connection:
         reason = await self.runtime.share(self._ready)
         if reason is not None:
             raise reason
+
+    async def _live(self) -> None:
+        try:
+            await self._stay_connected()
+        except self.runtime.cancelled:
+            if not self._is_ending:  # the loop ends, as by `asyncio.run`, and nobody has closed the client
+                self.flush()
+                self.write()
+            raise
 
     async def _stay_connected(self) -> None:
         while True:

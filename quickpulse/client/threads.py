@@ -7,6 +7,8 @@ many threads ask together is written together.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import logging
 import os
 import threading
 import time
@@ -31,6 +33,9 @@ T = TypeVar("T")
 GRACE_SECONDS = 5.0
 """Beyond the time of a request, which ends it: nobody waits for ever for a thread that is stuck."""
 
+EXIT_SECONDS = 5.0
+"""How long the end of a program waits for what clients that were not closed have to say, at most."""
+
 
 class Running:
     """The thread and the client; made and stopped by any thread of one process.
@@ -48,6 +53,7 @@ class Running:
         self.loop = new_loop()
         self._thread = threading.Thread(target=self._run, name="quickpulse-client", daemon=True)
         self._thread.start()
+        _running.add(self)
         try:
             self.client: LoopClient = self.wait(self._make(address, options, confirm))
             self._has_client = True
@@ -138,8 +144,24 @@ class Running:
         if threading.current_thread() is self._thread:
             raise ClientClosed("a client's own thread cannot wait for itself")
 
+    def finish(self) -> None:
+        """The program ends, and the client was not closed: flush its publishers and acks, and go on with the rest."""
+        if not self._has_client:
+            return
+        client = self.client
+        seconds = min(client.options.timeout_seconds, EXIT_SECONDS)
+        finishing = client.runtime.within(seconds, client.finish())
+        try:
+            if asyncio.run_coroutine_threadsafe(finishing, self.loop).result(seconds + GRACE_SECONDS):
+                return
+            why = str(client.session.fault or "no reply")
+        except (QuickPulseError, FutureTimeout) as error:
+            why = str(error) or "no reply"
+        logging.getLogger("quickpulse.client").warning("%r at the end of the program: %s", client, why)
+
     def stop(self) -> None:
         """End the thread, and what still waits for it. By any thread but the client's own."""
+        _running.discard(self)
         with suppress(FutureTimeout):
             asyncio.run_coroutine_threadsafe(self._finish(), self.loop).result(GRACE_SECONDS)
         self._is_stopping = True
@@ -191,6 +213,17 @@ class Running:
         client.wake = self._wake
         client.confirming = confirm
         return client
+
+
+_running: set[Running] = set()
+"""All that were not stopped."""
+
+
+@atexit.register
+def _finish_all() -> None:
+    for running in list(_running):
+        if running.process == os.getpid():
+            running.finish()
 
 
 class _Question:

@@ -17,10 +17,22 @@ from quickpulse.errors import InvalidArgument, MessageTooLarge, NotFound, QueueF
 from quickpulse.requests import ListQueues, Policy, QueuePage
 from tests.client.proxy import Proxy, free_port
 from tests.client.servers import shared_server
+from tests.client.test_blocking import python
 from tests.client.worlds import run
 from tests.interop.server import RealServer
 
 QUICK = Options(timeout_seconds=10.0, first_backoff_seconds=0.02, max_backoff_seconds=0.1)
+
+UNCLOSED = """
+import asyncio, sys
+from quickpulse.client.aio import connect
+
+async def main():
+    client = await connect(sys.argv[1])
+    (await client.queue("aio.unclosed").get(wait_seconds=30)).ack()
+
+asyncio.run(main())
+"""
 
 
 def url(port: int) -> str:
@@ -252,6 +264,19 @@ class VerbTests(AioTestCase):
             await client.close()
             with self.assertRaises(ClientClosed):
                 await queue.publish(b"x")
+
+        self.with_queue(story)
+
+    def test_end_without_close(self) -> None:
+        """What was said is sent, where the loop ends as `asyncio.run` ends it."""
+
+        async def story(client: Client, _: Queue) -> None:
+            queue = client.queue("aio.unclosed")
+            await queue.publish(b"0")
+            await asyncio.to_thread(python, UNCLOSED, url(self.server.port))
+            while not (await queue.stats()).counts["acked"]:
+                await asyncio.sleep(0.01)
+            await queue.delete()
 
         self.with_queue(story)
 

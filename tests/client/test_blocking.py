@@ -159,6 +159,36 @@ with connect(sys.argv[1]) as client:
         time.sleep(0.01)
 """
 
+UNCLOSED = """
+import sys
+from quickpulse.client import connect
+
+def in_a_function():
+    connect(sys.argv[1]).queue("unclosed").get().ack()
+
+in_a_function()
+client = connect(sys.argv[1])
+queue = client.queue("unclosed")
+messages = queue.subscribe()
+next(messages).ack()
+out = client.queue("unclosed.out").publisher()
+for number in range(5000):
+    out.publish(b"x")
+sys.exit(0)
+"""
+
+UNCLOSED_WITHOUT_SERVER = """
+import sys
+from quickpulse.client import Options, connect
+from quickpulse.testing import Server
+
+with Server() as server:
+    client = connect(server.url, options=Options(timeout_seconds=0.2))
+    client.queue("x").publish(b"x")
+    message = client.queue("x").get()
+message.ack()
+"""
+
 IMPORTING = """
 import sys
 import quickpulse.client
@@ -167,7 +197,7 @@ print(sorted({"grpc", "hpack", "google", "twisted", "autobahn"} & set(sys.module
 """
 
 
-def python(source: str, *arguments: str) -> str:
+def python(source: str, *arguments: str, stream: str = "stdout") -> str:
     """What a process of its own prints; AssertionError when it fails."""
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
@@ -179,7 +209,8 @@ def python(source: str, *arguments: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    printed: str = getattr(done, stream)
+    return printed.strip()
 
 
 class BlockingTestCase(SynchronousTestCase):
@@ -452,6 +483,21 @@ class ProcessTests(BlockingTestCase):
     def test_callbacks_interrupted_twice(self) -> None:
         """The second Ctrl-C ends the wait for those under way; when they end, they are acked all the same."""
         python(INTERRUPTED_TWICE, self.url)
+
+    def test_end_without_close(self) -> None:
+        """What was said is sent, what was published too, and what nobody has seen is put back."""
+        queue, out = self.client.queue("unclosed"), self.client.queue("unclosed.out")
+        queue.publish_many([b"0", b"1", b"2"])
+        python(UNCLOSED, self.url)
+        info = queue.stats()
+        self.assertEqual((info.counts["acked"], info.ready, info.leased), (2, 1, 0))
+        self.assertEqual(out.stats().ready, 5000)
+        queue.delete()
+        out.delete()
+
+    def test_end_without_close_and_server(self) -> None:
+        """Waits no longer than for a request, and says what is wrong."""
+        self.assertIn("at the end of the program: ", python(UNCLOSED_WITHOUT_SERVER, stream="stderr"))
 
     def test_imports(self) -> None:
         """Importing a client imports no server, and no codec before there is a connection."""
