@@ -14,7 +14,7 @@ from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Options, milliseconds
 from quickpulse.client.properties import properties_of
 from quickpulse.client.settling import Leased, count_of, settles
-from quickpulse.errors import NotFound
+from quickpulse.errors import InvalidArgument, NotFound
 from quickpulse.requests import (
     Action,
     Count,
@@ -144,20 +144,26 @@ class QueueAsking:
         return reply
 
     async def get(self, *, wait_seconds: float = 0, lease_seconds: float = 0) -> Message | None:
-        """The next message, leased; None when none came."""
+        """The next message, leased; None when none came.
+
+        :param wait_seconds: for one, where there is none; 0: it does not wait.
+        """
         batch = await self.pull(max_messages=1, wait_seconds=wait_seconds, lease_seconds=lease_seconds)
         return batch[0] if batch else None
 
     async def pull(
         self,
-        *,
         max_messages: int = 1,
+        *,
         wait_seconds: float = 0,
         lease_seconds: float = 0,
         max_bytes: int = 0,
         with_enqueued_at: bool = False,
     ) -> Batch:
-        """The next messages, leased; waits for one when there is none."""
+        """The next messages, leased; an empty batch when none came.
+
+        :param wait_seconds: for a first one, where there is none; 0: it does not wait.
+        """
         request = Pull(
             (self.name,),
             max_messages,
@@ -223,6 +229,8 @@ class QueueAsking:
 
     async def peek(self, max_messages: int = 1) -> Batch:
         """Look at the next messages; there is nothing to settle."""
+        if not max_messages:  # on the wire this is one
+            raise InvalidArgument("max_messages is 0, expected 1 or more")
         return self._asking.handed_out(await self._asking.ask_leased(Peek(self.name, max_messages)))
 
     async def _count(self, request: Any) -> int:

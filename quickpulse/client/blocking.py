@@ -198,15 +198,20 @@ class Queue:
         return Publisher(self.client.running, self.name, max_buffered_messages, max_buffered_bytes)
 
     def get(self, *, wait_seconds: float = 0, lease_seconds: float = 0) -> Message | None:
-        """The next message, leased; None when none came."""
+        """The next message, leased; None when none came.
+
+        :param wait_seconds: for one, where there is none; 0: it does not wait.
+        """
         return at_once(self._asking.get(wait_seconds=wait_seconds, lease_seconds=lease_seconds))
 
-    def pull(self, **how: Unpack[PullWords]) -> Batch:
-        """The next messages, leased; waits for one when there is none.
+    def pull(self, max_messages: int = 1, **how: Unpack[PullWords]) -> Batch:
+        """The next messages, leased; an empty batch when none came.
 
-        :param how: `max_messages`, `wait_seconds`, `lease_seconds`, `max_bytes`, `with_enqueued_at`.
+        :param max_messages: at most; 1 by default.
+        :param how: `wait_seconds` (0: it does not wait for a first one), `lease_seconds` (0: as the queue's policy has
+            it), `max_bytes` (0: no bound), `with_enqueued_at` (False).
         """
-        return at_once(self._asking.pull(**how))
+        return at_once(self._asking.pull(max_messages, **how))
 
     def take_many(self, max_messages: int, *, wait_seconds: float = 0) -> list[bytes]:
         """The next payloads, at most once: they are gone from the queue."""

@@ -20,9 +20,8 @@ class PropertyWords(TypedDict, total=False):
 
 
 class PullWords(TypedDict, total=False):
-    """What `pull` takes."""
+    """What `pull` takes beside `max_messages`."""
 
-    max_messages: int
     wait_seconds: float
     lease_seconds: float
     max_bytes: int

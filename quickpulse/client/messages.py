@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from quickpulse.client.options import milliseconds
 from quickpulse.errors import InvalidArgument, QuickPulseError
@@ -16,6 +16,9 @@ from quickpulse.requests import NO_PROPERTIES, Action, DeadLetter, Properties, R
 
 if TYPE_CHECKING:
     from quickpulse.client.settling import Leased
+
+MOST_SHOWN = 20
+"""Bytes of a message in what is printed of it."""
 
 MOST_REASON = 1_024
 """Characters of why a message is a dead letter that a server takes; the rest is cut off."""
@@ -73,7 +76,7 @@ class _Verbs:
 
 
 class Batch(_Verbs):
-    """Messages that came together; the verbs are about those that were not settled one by one.
+    """Messages that came together; the verbs are about those that were not settled one by one. A slice is a list.
 
     :param leased: they.
     :param confirm: the face's.
@@ -99,12 +102,24 @@ class Batch(_Verbs):
         for index, payload in enumerate(self.payloads):
             yield Message(payload, self, index)
 
-    def __getitem__(self, index: int) -> Message:
-        index = range(len(self.payloads))[index]
-        return Message(self.payloads[index], self, index)
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        indexes = range(len(self.payloads))
+        if isinstance(index, slice):
+            return [Message(self.payloads[each], self, each) for each in indexes[index]]
+        try:
+            at = indexes[index]
+        except IndexError:
+            raise IndexError(f"there is no message {index} in a batch of {len(indexes)}") from None
+        return Message(self.payloads[at], self, at)
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self)} from {self.queue!r}>"
+        return f"<Batch of {len(self)} from {self.queue!r}>" if self.payloads else "<Batch of 0>"
 
     def __enter__(self) -> Batch:
         return self
@@ -117,8 +132,13 @@ class Batch(_Verbs):
         return self.settle(0, len(self.payloads) - 1, action, confirm, how)
 
     def settle(self, first: int, last: int, action: Action, confirm: bool, how: dict[str, Any]) -> Any:
-        """Say it of those from index to index, both included, which are not settled."""
+        """Say it of those from index to index, both included, which are not settled.
+
+        :raises InvalidArgument: they are not leased.
+        """
         leased = self._leased
+        if self.payloads:
+            leased.require_leased()
         if not confirm and action is not Action.EXTEND:
             leased.say_lost(first, last)
         ranges = leased.claim(first, last, stays_open=action is Action.EXTEND)
@@ -129,6 +149,12 @@ class Batch(_Verbs):
         if ranges:
             leased.settling.add(leased.deliveries.queue, ranges, action, **how)
         return DONE
+
+    def require_open(self, index: int) -> None:
+        """Raise InvalidArgument if a message was settled before: nothing is known of that to be confirmed."""
+        if self._leased.is_settled(index):
+            self._leased.require_leased()
+            raise InvalidArgument("the message was settled before, by another verb: the first one counts")
 
     def ack_one(self, index: int) -> None:
         """The most usual of all."""
@@ -175,6 +201,8 @@ class Message(_Verbs):
         return DONE
 
     def _settle(self, action: Action, confirm: bool, **how: Any) -> Any:
+        if confirm:
+            self._batch.require_open(self._index)
         return self._batch.settle(self._index, self._index, action, confirm, how)
 
     @property
@@ -213,7 +241,11 @@ class Message(_Verbs):
         return self._batch.dead_letter_of(self._index)
 
     def __repr__(self) -> str:
-        return f"<Message of {len(self.payload)} bytes from {self.queue!r}>"
+        start = bytes(self.payload[:MOST_SHOWN])
+        rest = "..." if len(self.payload) > MOST_SHOWN else ""
+        name = f" {self.id!r}" if self.id else ""
+        what = f"{name} {start!r}{rest} ({len(self.payload)} bytes)"
+        return f"<Message{what} from {self.queue!r}, delivery {self.delivery_count}>"
 
     def __enter__(self) -> Message:
         return self
@@ -246,7 +278,8 @@ def _leave(messages: _Verbs, kind: type[BaseException] | None) -> None:
         with suppress(QuickPulseError):  # of a client that was closed: the failure itself is what is to be seen
             messages.nack()
     else:  # it was interrupted, and did not fail
-        messages.release()
+        with suppress(QuickPulseError):
+            messages.release()
 
 
 class _Done:
@@ -256,6 +289,9 @@ class _Done:
 
     def __await__(self) -> Iterator[Any]:
         return iter(())
+
+    def __repr__(self) -> str:
+        return "<said, and sent soon>"
 
 
 DONE = _Done()

@@ -45,6 +45,9 @@ class Confirmation:
         """Whether it is known."""
         return bool(self._batch.future.done())
 
+    def __repr__(self) -> str:
+        return f"<Confirmation, {'known' if self.done() else 'not known yet'}>"
+
 
 class Publisher:
     """Messages one by one, in batches behind the scenes. Leaving it flushes and reports. Made by `Queue.publisher`.

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from quickpulse.client.errors import ClientClosed
-from quickpulse.errors import QuickPulseError
+from quickpulse.errors import InvalidArgument, QuickPulseError
 from quickpulse.requests import Action, Deliveries, Range, Settle
 
 MOST_RECEIPTS = 100_000
@@ -52,14 +52,27 @@ class Leased:
         self._flags = bytearray([initial]) * len(deliveries.batch.payloads)
 
     def ack(self, index: int) -> None:
-        """One is done; the quickest way of all."""
+        """One is done; the quickest way of all.
+
+        :raises InvalidArgument: it is not leased.
+        """
         if self._flags[index] and self._flags[index] != _LOST:  # of what is known to be lost, the reply is counted
+            self.require_leased()
             return
         self._flags[index] = _SETTLED
         acks = self.acks
         acks.append(self.deliveries.first_receipt + index)
         if not acks.is_known:
             self.settling.know(acks)
+
+    def is_settled(self, index: int) -> bool:
+        """Whether it was said of one what became of it, or it never was leased."""
+        return self._flags[index] == _SETTLED
+
+    def require_leased(self) -> None:
+        """Raise InvalidArgument if there is nothing to be said of any of them."""
+        if not self.deliveries.first_receipt:
+            raise InvalidArgument("these messages are not leased, as after peek: get, pull or subscribe lease them")
 
     def say_lost(self, first: int, last: int) -> None:
         """From index to index, both included, what is known to be lost is said all the same: the reply is counted."""

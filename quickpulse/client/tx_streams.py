@@ -41,6 +41,9 @@ class Confirmation:
         """Whether it is known."""
         return self._inner.done()
 
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
     async def _wait(self) -> None:
         await self._inner
 

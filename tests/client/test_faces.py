@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from quickpulse.client import ClientClosed, ConnectionRefused, LeaseLost, Options, PartialPublish, Timeout
-from quickpulse.errors import NotFound, QueueFull
+from quickpulse.errors import InvalidArgument, NotFound, QueueFull
 from quickpulse.requests import Policy
 from tests.client.peers import AioPeer, BlockingPeer, ClientPeer, TxPeer
 from tests.client.proxy import Proxy, free_port
@@ -139,6 +139,42 @@ class Stories:
         self.assertEqual((await peer.call(queue.stats)).ready, 1)
 
     @story
+    async def test_confirmed_after_another_verb(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """The first verb counts; that another one is done is not confirmed. Nor anything of what was looked at."""
+        await peer.call(queue.publish_many, [b"0", b"1", b"2"])
+        batch = await peer.call(queue.pull, max_messages=2)
+        batch[0].ack()
+        batch[1].nack(delay_seconds=3600)
+        for verb in (batch[0].nack, batch[0].ack, batch[1].ack, batch[1].release):
+            with self.assertRaises(InvalidArgument):
+                await peer.call(verb, confirm=True)
+        await peer.call(batch.ack, confirm=True)  # of the rest, which is none
+        looked_at = await peer.call(queue.peek)
+        for verb in (looked_at.ack, looked_at[0].ack, looked_at[0].nack):
+            for confirm in (False, True):
+                with self.assertRaises(InvalidArgument):
+                    await peer.call(verb, confirm=confirm)
+        with self.assertRaises(InvalidArgument):
+            await peer.call(queue.peek, 0)
+        with self.assertRaises(ZeroDivisionError), looked_at:
+            raise ZeroDivisionError
+        info = await peer.call(queue.stats)
+        self.assertEqual((info.ready, info.delayed, info.counts["acked"]), (1, 1, 1))
+
+    @story
+    async def test_parts_of_a_batch(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """By number and as a slice."""
+        await peer.call(queue.publish_many, [b"0", b"1", b"2"])
+        batch = await peer.call(queue.pull, 3)
+        self.assertEqual([each.payload for each in batch[1:]], [b"1", b"2"])
+        self.assertEqual(batch[-1].payload, b"2")
+        with self.assertRaisesRegex(IndexError, "there is no message 9 in a batch of 3"):
+            batch[9]
+        batch[::2][1].ack()
+        await peer.call(batch.release, confirm=True)
+        self.assertEqual((await peer.call(queue.stats)).ready, 2)
+
+    @story
     async def test_partial_publish(self: Any, peer: ClientPeer, queue: Any) -> None:
         """It says what was accepted, what was not, and why; all or none accepts none."""
         await peer.call(queue.set_policy, Policy(capacity=2))
@@ -243,6 +279,12 @@ class Stories:
         self.assertIn("closed", repr(messages))
         await other.close()
         self.assertEqual(repr(other.client), f"<Client of {url}, closed>")
+        await peer.call(queue.publish, b"x" * 30, id="7")
+        batch = await peer.call(queue.pull)
+        self.assertEqual(repr(batch), f"<Batch of 1 from {name!r}>")
+        self.assertEqual(repr(batch[0]), f"<Message '7' {b'x' * 20!r}... (30 bytes) from {name!r}, delivery 1>")
+        self.assertEqual(repr(batch.ack()), "<said, and sent soon>")
+        self.assertEqual(repr(await peer.call(queue.pull)), "<Batch of 0>")
 
     @story
     async def test_closed(self: Any, peer: ClientPeer, queue: Any) -> None:

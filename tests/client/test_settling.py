@@ -9,6 +9,7 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from quickpulse.client.settling import MOST_RECEIPTS, Leased, Settling, count_of, ranges_of, settles
+from quickpulse.errors import InvalidArgument
 from quickpulse.requests import Action, Batch, Deliveries, Settle
 from tests.interop.server import ROOT
 
@@ -116,7 +117,8 @@ class SettlingTests(SynchronousTestCase):
     def test_taken(self) -> None:
         """There is nothing to be said of what has no receipts."""
         leased = Leased(Deliveries("q", Batch([b"x"] * 5)), self.settling)
-        leased.ack(0)
+        with self.assertRaises(InvalidArgument):
+            leased.ack(0)
         self.assertEqual((leased.claim(0, 4), self.woken), ([], 0))
 
     def test_with_more_to_say(self) -> None:
