@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from quickpulse.client.errors import LeaseLost, PartialPublish
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Options, milliseconds
 from quickpulse.client.properties import properties_of
 from quickpulse.client.settling import Leased, count_of, settles
+from quickpulse.client.words import as_payload, as_payloads, hides_unknown, no_such_word, words_of
 from quickpulse.errors import InvalidArgument, NotFound
 from quickpulse.requests import (
     Action,
@@ -106,12 +107,16 @@ class QueueAsking:
 
     :param client: who asks.
     :param name: the queue's.
+    :raises InvalidArgument: that is no str.
     """
 
     def __init__(self, client: Asking, name: str) -> None:
+        if not isinstance(name, str):
+            raise InvalidArgument(f"the name of a queue is {name!r}, expected a str")
         self._asking = client
         self.name = name
 
+    @words_of(properties_of)
     async def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> int | None:
         """Put a message in; returns when that is confirmed.
 
@@ -120,12 +125,15 @@ class QueueAsking:
         :raises QueueFull: and what else of the server's errors refuses a message.
         """
         own = properties_of(**properties) if properties else None
+        if type(payload) is not bytes:
+            payload = as_payload(payload)
         request = Publish(self.name, Columns((payload,), own), self._asking.new_key())
         reply: PublishReply = await self._asking.ask(request)
         if reply.rejections:
             raise reply.rejections[0].error
         return reply.sequences[0][0] if reply.sequences else None
 
+    @words_of(properties_of)
     async def publish_many(
         self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Unpack[PropertyWords]
     ) -> PublishReply:
@@ -136,9 +144,16 @@ class QueueAsking:
         :raises PartialPublish: some were rejected.
         """
         own = properties_of(**properties) if properties else None
-        kept = payloads if isinstance(payloads, (list, tuple)) else list(payloads)  # may be sent twice
+        kept = as_payloads(payloads)
         request = Publish(self.name, Columns(kept, own), self._asking.new_key(), atomic)
-        reply: PublishReply = await self._asking.ask(request)
+        reply: PublishReply
+        try:
+            reply = await self._asking.ask(request)
+        except InvalidArgument:
+            if all(type(each) is bytes for each in kept):
+                raise
+            copied = [as_payload(each, index) for index, each in enumerate(kept)]
+            reply = await self._asking.ask(replace(request, batch=Columns(copied, own)))
         if reply.rejections:
             raise PartialPublish(len(kept) - len(reply.rejections), reply.rejections, reply=reply)
         return reply
@@ -151,6 +166,7 @@ class QueueAsking:
         batch = await self.pull(max_messages=1, wait_seconds=wait_seconds, lease_seconds=lease_seconds)
         return batch[0] if batch else None
 
+    @hides_unknown
     async def pull(
         self,
         max_messages: int = 1,
@@ -159,24 +175,29 @@ class QueueAsking:
         lease_seconds: float = 0,
         max_bytes: int = 0,
         with_enqueued_at: bool = False,
+        **unknown: NoReturn,
     ) -> Batch:
         """The next messages, leased; an empty batch when none came.
 
         :param wait_seconds: for a first one, where there is none; 0: it does not wait.
         """
+        if unknown:
+            no_such_word(unknown, QueueAsking.pull, "max_messages")
         request = Pull(
             (self.name,),
             max_messages,
             max_bytes,
-            milliseconds(wait_seconds),
-            milliseconds(lease_seconds),
+            milliseconds(wait_seconds, "wait_seconds"),
+            milliseconds(lease_seconds, "lease_seconds"),
             with_enqueued_at=with_enqueued_at,
         )
         return self._asking.handed_out(await self._pulled(request))
 
     async def take_many(self, max_messages: int, *, wait_seconds: float = 0) -> list[bytes]:
         """The next payloads, at most once: they are gone from the queue."""
-        request = Pull((self.name,), max_messages, 0, milliseconds(wait_seconds), delivery=Delivery.TAKEN)
+        request = Pull(
+            (self.name,), max_messages, 0, milliseconds(wait_seconds, "wait_seconds"), delivery=Delivery.TAKEN
+        )
         deliveries: Deliveries = (await self._pulled(request)).deliveries
         return list(deliveries.batch.payloads)
 
@@ -188,7 +209,7 @@ class QueueAsking:
             leased = await asking.ask_leased(request, asking.options.timeout_seconds + request.wait_ms / 1000)
             if leased.deliveries.batch.payloads or not request.wait_ms:
                 return leased
-            left_ms = milliseconds(end - asking.now())
+            left_ms = milliseconds(max(end - asking.now(), 0))
             if left_ms < LEAST_WAIT_MS:
                 return leased
             request = replace(request, wait_ms=left_ms)

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 from quickpulse.client.asking import Asking, QueueAsking, at_once
 from quickpulse.client.blocking_streams import Confirmation, Publisher, Subscription
 from quickpulse.client.clients import CallbackError, log_failure
+from quickpulse.client.clients import Queue as LoopQueue
 from quickpulse.client.errors import ClientClosed
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Options
+from quickpulse.client.properties import properties_of
 from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES
 from quickpulse.client.runtime import Future
 from quickpulse.client.settling import Leased
 from quickpulse.client.threads import Running
+from quickpulse.client.words import words_of
 from quickpulse.requests import Action, Policy, PublishReply, QueueInfo, Range, ServerInfo
 
 if TYPE_CHECKING:
@@ -171,6 +174,7 @@ class Queue:
     def __repr__(self) -> str:
         return f"<Queue {self.name!r} of {self.client.address.url}>"
 
+    @words_of(properties_of)
     def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> int | None:
         """Put a message in; returns when that is confirmed.
 
@@ -180,6 +184,7 @@ class Queue:
         """
         return at_once(self._asking.publish(payload, **properties))
 
+    @words_of(properties_of)
     def publish_many(
         self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Unpack[PropertyWords]
     ) -> PublishReply:
@@ -204,6 +209,7 @@ class Queue:
         """
         return at_once(self._asking.get(wait_seconds=wait_seconds, lease_seconds=lease_seconds))
 
+    @words_of(QueueAsking.pull)
     def pull(self, max_messages: int = 1, **how: Unpack[PullWords]) -> Batch:
         """The next messages, leased; an empty batch when none came.
 
@@ -217,13 +223,16 @@ class Queue:
         """The next payloads, at most once: they are gone from the queue."""
         return at_once(self._asking.take_many(max_messages, wait_seconds=wait_seconds))
 
+    @words_of(LoopQueue.subscribe)
     def subscribe(self, **how: Unpack[SubscribeWords]) -> Subscription:
         """Messages as they come: `with queue.subscribe() as messages: for message in messages: ...`.
 
-        :param how: as of asyncio's `subscribe`.
+        :param how: `credit_messages` (1000) and `credit_bytes` (16 MiB) that are here at most, and not seen;
+            `lease_seconds` (0: as the queue's policy has it), `release_on_disconnect`, `with_enqueued_at` (False).
         """
         return Subscription(self.client.running, self.name, how)
 
+    @words_of(LoopQueue.subscribe)
     def consume(
         self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
     ) -> None:

@@ -15,6 +15,7 @@ from quickpulse.client.properties import properties_of
 from quickpulse.client.publishing import Publisher as LoopPublisher
 from quickpulse.client.subscription import Subscription as LoopSubscription
 from quickpulse.client.threads import Running
+from quickpulse.client.words import words_of
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Action
 
@@ -67,6 +68,7 @@ class Publisher:
         self._inner = running.wait(make())
         self._outbox = self._inner.outbox
 
+    @words_of(properties_of)
     def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Confirmation:
         """Put a message in; waits only while the buffer is full.
 

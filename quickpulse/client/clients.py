@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from quickpulse.client.asking import Asking, QueueAsking
 from quickpulse.client.connection import Connection
@@ -17,6 +17,7 @@ from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES, Pub
 from quickpulse.client.runtime import Future, Runtime
 from quickpulse.client.settling import Leased
 from quickpulse.client.subscription import Subscription
+from quickpulse.client.words import hides_unknown, no_such_word, words_of
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Deliveries, ServerInfo, Subscribe
 
@@ -179,6 +180,7 @@ class Queue(QueueAsking):
         """Messages one by one, in batches behind the scenes."""
         return Publisher(self.client, self.name, max_buffered_messages, max_buffered_bytes)
 
+    @hides_unknown
     def subscribe(
         self,
         *,
@@ -187,21 +189,26 @@ class Queue(QueueAsking):
         lease_seconds: float = 0,
         release_on_disconnect: bool = False,
         with_enqueued_at: bool = False,
+        **unknown: NoReturn,
     ) -> Subscription:
         """Messages as they come: `async with queue.subscribe() as messages: async for message in messages: ...`.
 
         :param credit_messages: that are here at most, and not seen by the user.
+        :raises TypeError: there is no such keyword.
         """
+        if unknown:
+            no_such_word(unknown, Queue.subscribe, "concurrency")
         request = Subscribe(
             self.name,
             credit_messages,
             credit_bytes,
-            milliseconds(lease_seconds),
+            milliseconds(lease_seconds, "lease_seconds"),
             release_on_disconnect=release_on_disconnect,
             with_enqueued_at=with_enqueued_at,
         )
         return Subscription(self.client, request)
 
+    @words_of(subscribe)
     async def consume(
         self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
     ) -> None:
@@ -209,7 +216,7 @@ class Queue(QueueAsking):
 
         :param callback: what it returns is awaited where it can be.
         :param concurrency: callbacks that run at the same time.
-        :param how: as of `subscribe`.
+        :param how: as of `subscribe`; `credit_messages` is twice the concurrency where it is not given.
         :raises QuickPulseError: why the subscription ended.
         """
         await self.consume_by(partial(self._call, callback), concurrency, how)

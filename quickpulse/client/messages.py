@@ -49,7 +49,11 @@ class _Verbs:
         :raises LeaseLost: with `confirm`, when it was too late.
         :raises InvalidArgument: the delay is less than nothing.
         """
-        return self._settle(Action.NACK, confirm, delay_ms=None if delay_seconds is None else _time(delay_seconds))
+        return self._settle(
+            Action.NACK,
+            confirm,
+            delay_ms=None if delay_seconds is None else milliseconds(delay_seconds, "delay_seconds"),
+        )
 
     def release(self, *, confirm: bool = False) -> Any:
         """Not looked at: back to its place, and this delivery is not counted.
@@ -72,7 +76,7 @@ class _Verbs:
         :raises LeaseLost: with `confirm`, when it was too late.
         :raises InvalidArgument: it is less than nothing.
         """
-        return self._settle(Action.EXTEND, confirm, lease_ms=_time(seconds))
+        return self._settle(Action.EXTEND, confirm, lease_ms=milliseconds(seconds))
 
 
 class Batch(_Verbs):
@@ -263,12 +267,6 @@ def interrupted_by(kind: type[BaseException]) -> None:
     global _interruptions  # told once, by a module that is imported
     if kind not in _interruptions:
         _interruptions += (kind,)
-
-
-def _time(seconds: float) -> int:
-    if not seconds >= 0:
-        raise InvalidArgument(f"{seconds} seconds, expected 0 or more")
-    return milliseconds(seconds)
 
 
 def _leave(messages: _Verbs, kind: type[BaseException] | None) -> None:

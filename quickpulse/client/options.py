@@ -67,6 +67,8 @@ class Address:
 
         :raises InvalidArgument: it is none.
         """
+        if not isinstance(url, str):
+            raise InvalidArgument(f"the URL is {url!r}, expected a str such as quickpulse://127.0.0.1:50051")
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -169,6 +171,15 @@ class Backoff:
         return self._random() * min(most, self._options.max_backoff_seconds)
 
 
-def milliseconds(seconds: float) -> int:
-    """As requests have it; what is more than nothing stays so."""
-    return max(round(seconds * 1000), 1) if seconds > 0 else round(seconds * 1000)
+def milliseconds(seconds: float, name: str = "seconds") -> int:
+    """As requests have it; what is more than nothing stays so.
+
+    :param name: what the user calls it.
+    :raises InvalidArgument: it is no number, or less than nothing.
+    """
+    try:
+        if seconds >= 0:
+            return max(round(seconds * 1000), 1) if seconds else 0
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidArgument(f"{name} is {seconds!r}, expected a number of seconds, 0 or more")

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from quickpulse.client.errors import PartialPublish
+from quickpulse.client.words import as_payload
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Batch, Properties, PublishReply, Rejection
 
@@ -104,6 +105,8 @@ class Outbox:
 
     def add(self, payload: bytes, properties: Properties | None) -> tuple[OutBatch, int, bool]:
         """Put a message in: its batch, its place there, and whether `take` may give something now."""
+        if type(payload) is not bytes:
+            payload = as_payload(payload)
         size = len(payload) + _OWN_COST_BYTES
         with self._lock:
             batch = self._filling

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NoReturn
+
 from quickpulse.client.options import milliseconds
+from quickpulse.client.words import hides_unknown, no_such_word
 from quickpulse.errors import InvalidArgument
 from quickpulse.requests import Properties
 
 
+@hides_unknown
 def properties_of(
     *,
     id: str = "",  # noqa: A002 - the property's name
@@ -18,6 +23,7 @@ def properties_of(
     dedup_key: str = "",
     reply_to: str = "",
     correlation_id: str = "",
+    **unknown: NoReturn,
 ) -> Properties:
     """Of one message, or of each in a batch.
 
@@ -26,12 +32,19 @@ def properties_of(
     :param ttl_seconds: it is void so long after it was accepted; 0 is never.
     :param dedup_key: a second one with this key is not stored while the queue's window lasts.
     :raises InvalidArgument: what is to be text is something else.
+    :raises TypeError: there is no such keyword.
     """
+    if unknown:
+        no_such_word(unknown, properties_of, "atomic")
     _require_text("id", id)
     _require_text("content_type", content_type)
     _require_text("dedup_key", dedup_key)
     _require_text("reply_to", reply_to)
     _require_text("correlation_id", correlation_id)
+    if not isinstance(headers or {}, Mapping):
+        raise InvalidArgument(f"headers is {headers!r}, expected a dict of str")
+    if not isinstance(priority, int):
+        raise InvalidArgument(f"priority is {priority!r}, expected a number from 0 to 9")
     for name, value in (headers or {}).items():
         _require_text("the name of a header", name)
         _require_text(f"header {name}", value)
@@ -40,8 +53,8 @@ def properties_of(
         headers or {},
         content_type,
         priority,
-        milliseconds(delay_seconds),
-        milliseconds(ttl_seconds),
+        milliseconds(delay_seconds, "delay_seconds"),
+        milliseconds(ttl_seconds, "ttl_seconds"),
         dedup_key,
         reply_to,
         correlation_id,

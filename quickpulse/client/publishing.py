@@ -9,6 +9,7 @@ from quickpulse.client.errors import ClientClosed
 from quickpulse.client.outbox import OutBatch, Outbox
 from quickpulse.client.properties import properties_of
 from quickpulse.client.runtime import Runtime, Signal
+from quickpulse.client.words import words_of
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import Publish
 
@@ -64,6 +65,7 @@ class Publisher:
         self._is_closed = False
         client.closing(self.close)
 
+    @words_of(properties_of)
     async def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Confirmation:
         """Put a message in; waits only while the buffer is full.
 

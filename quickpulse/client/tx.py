@@ -16,9 +16,11 @@ from quickpulse.client.clients import Client as LoopClient
 from quickpulse.client.clients import Queue as LoopQueue
 from quickpulse.client.messages import Batch, Message
 from quickpulse.client.options import Address, Options
+from quickpulse.client.properties import properties_of
 from quickpulse.client.publishing import MOST_BUFFERED, MOST_BUFFERED_BYTES
 from quickpulse.client.tx_runtime import TwistedRuntime
 from quickpulse.client.tx_streams import Confirmation, Publisher, Subscription
+from quickpulse.client.words import words_of
 from quickpulse.requests import Action, Policy, PublishReply, QueueInfo, Range, ServerInfo
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ class Queue:
     def __repr__(self) -> str:
         return f"<Queue {self.name!r} of {self.client.asking.address.url}>"
 
+    @words_of(properties_of)
     def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Deferred[int | None]:
         """Put a message in; returns when that is confirmed.
 
@@ -132,6 +135,7 @@ class Queue:
         """
         return run(self._asking.publish(payload, **properties))
 
+    @words_of(properties_of)
     def publish_many(
         self, payloads: Iterable[bytes], *, atomic: bool = False, **properties: Unpack[PropertyWords]
     ) -> Deferred[PublishReply]:
@@ -156,6 +160,7 @@ class Queue:
         """
         return run(self._asking.get(wait_seconds=wait_seconds, lease_seconds=lease_seconds))
 
+    @words_of(QueueAsking.pull)
     def pull(self, max_messages: int = 1, **how: Unpack[PullWords]) -> Deferred[Batch]:
         """The next messages, leased; an empty batch when none came.
 
@@ -169,13 +174,16 @@ class Queue:
         """The next payloads, at most once: they are gone from the queue."""
         return run(self._asking.take_many(max_messages, wait_seconds=wait_seconds))
 
+    @words_of(LoopQueue.subscribe)
     def subscribe(self, **how: Unpack[SubscribeWords]) -> Subscription:
         """Messages as they come: `async with queue.subscribe() as messages: async for message in messages: ...`.
 
-        :param how: as of asyncio's `subscribe`.
+        :param how: `credit_messages` (1000) and `credit_bytes` (16 MiB) that are here at most, and not seen;
+            `lease_seconds` (0: as the queue's policy has it), `release_on_disconnect`, `with_enqueued_at` (False).
         """
         return Subscription(LoopQueue(self.client.asking, self.name).subscribe(**how))
 
+    @words_of(LoopQueue.subscribe)
     def consume(
         self, callback: Callable[[Message], Any], *, concurrency: int = 1, **how: Unpack[SubscribeWords]
     ) -> Deferred[None]:
@@ -183,7 +191,7 @@ class Queue:
 
         :param callback: what it returns is awaited where it can be, as a Deferred can.
         :param concurrency: callbacks that run at the same time.
-        :param how: as of `subscribe`.
+        :param how: as of `subscribe`; `credit_messages` is twice the concurrency where it is not given.
         :raises QuickPulseError: why the subscription ended.
         """
         queue = LoopQueue(self.client.asking, self.name)

@@ -9,9 +9,11 @@ from twisted.internet.defer import Deferred
 
 from quickpulse.client.clients import Client
 from quickpulse.client.messages import Batch, Message
+from quickpulse.client.properties import properties_of
 from quickpulse.client.publishing import Confirmation as LoopConfirmation
 from quickpulse.client.publishing import Publisher as LoopPublisher
 from quickpulse.client.subscription import Subscription as LoopSubscription
+from quickpulse.client.words import words_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,6 +56,7 @@ class Publisher:
     def __init__(self, client: Client, queue: str, max_messages: int, max_bytes: int) -> None:
         self._inner = LoopPublisher(client, queue, max_messages, max_bytes)
 
+    @words_of(properties_of)
     def publish(self, payload: bytes, **properties: Unpack[PropertyWords]) -> Deferred[Confirmation]:
         """Put a message in; waits only while the buffer is full.
 

@@ -200,6 +200,21 @@ class Stories:
         self.assertEqual(await peer.call(queue.take_many, 5), [b"0", b"1"])
 
     @story
+    async def test_payloads_of_other_types(self: Any, peer: ClientPeer, queue: Any) -> None:
+        """What is like bytes is copied; of anything else is said what it is, and nothing of it is stored."""
+        out = await peer.made(queue.publisher)
+        buffer = bytearray(b"0")
+        await peer.call(out.publish, buffer)
+        buffer[:] = b"x"
+        await peer.call(out.close)
+        await peer.call(queue.publish, memoryview(b"1"))
+        await peer.call(queue.publish_many, [b"2", bytearray(b"3")])
+        for verb, wrong in ((queue.publish, "x"), (queue.publish_many, [b"x", "x"]), (queue.publish_many, b"xx")):
+            with self.assertRaisesRegex(InvalidArgument, "bytes|many payloads"):
+                await peer.call(verb, wrong)
+        self.assertEqual(await peer.call(queue.take_many, 9), [b"0", b"1", b"2", b"3"])
+
+    @story
     async def test_publisher(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Each message's fate is known by itself, and what was not accepted is told at the end."""
         await peer.call(queue.set_policy, Policy(capacity=2))
@@ -290,9 +305,9 @@ class Stories:
     async def test_closed(self: Any, peer: ClientPeer, queue: Any) -> None:
         """Nothing can be asked any more, and closing twice is no error."""
         await peer.close()
-        for verb in (queue.publish, queue.publish_many):
+        for verb, argument in ((queue.publish, b"x"), (queue.publish_many, [b"x"])):
             with self.assertRaises(ClientClosed):
-                await peer.call(verb, b"x")
+                await peer.call(verb, argument)
 
     @story
     async def test_waits_that_close_ends(self: Any, peer: ClientPeer, queue: Any) -> None:
