@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from quickpulse.errors import QuickPulseError
+from quickpulse.errors import InvalidArgument, QuickPulseError
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as brief
@@ -318,6 +318,7 @@ class Policy:
     """How a queue behaves. None: as the server has it by default.
 
     :param capacity_bytes: UNBOUNDED is no such bound.
+    :param overflow: or its value as a str.
     :param lease_ms: of a pull that asks for none.
     :param max_deliveries: after so many it is a dead letter; 0 is unlimited.
     :param dead_letter_queue: where those go; "" is `<queue>.dead`.
@@ -335,6 +336,18 @@ class Policy:
     retry_delays_ms: Sequence[int] | None = None
     dedup_window_ms: int | None = None
     idle_expiry_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.overflow, str):
+            object.__setattr__(self, "overflow", _overflow(self.overflow))
+
+
+def _overflow(text: str) -> Overflow:
+    try:
+        return Overflow(text)
+    except ValueError:
+        known = ", ".join(each.value for each in Overflow)
+        raise InvalidArgument(f"overflow is {text!r}, expected one of {known}") from None
 
 
 @dataclass(frozen=True, slots=True)

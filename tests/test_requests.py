@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from quickpulse.requests import Batch, Deliveries, Delivery, Pull, SettleReply
+from quickpulse.errors import InvalidArgument
+from quickpulse.requests import Batch, Deliveries, Delivery, Overflow, Policy, Pull, SettleReply
 from quickpulse.transports.flow import HeldReader
 
 
@@ -25,3 +26,9 @@ class RequestsTests(SynchronousTestCase):
         self.assertNotIn(pull, [Pull(("a", "b"), **{each.name: getattr(pull, each.name)}) for each in fields(Pull)[1:]])
         reader = HeldReader()
         self.assertEqual(pull.read_by(reader), replace(pull, reader=reader))
+
+    def test_overflow_by_its_value(self) -> None:
+        """As the command and the wire call it; anything else is refused at once."""
+        self.assertIs(Policy(overflow="drop_oldest").overflow, Overflow.DROP_OLDEST)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(InvalidArgument, "'drop', expected one of reject, drop_oldest"):
+            Policy(overflow="drop")  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from ssl import SSLContext
 from typing import Any
 
 from quickpulse.client.clients import Client, Queue
+from quickpulse.client.errors import Timeout
 from quickpulse.client.options import Address, Options
 from quickpulse.client.properties import properties_of
 from quickpulse.client.publishing import Confirmation, Publisher
@@ -56,6 +57,8 @@ class AsyncioRuntime:
         """Whether it ended in time."""
         try:
             await asyncio.wait_for(coroutine, seconds)
+        except Timeout:  # the coroutine's own
+            raise
         except asyncio.TimeoutError:
             return False
         return True

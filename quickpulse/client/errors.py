@@ -2,9 +2,9 @@
 
 QuickPulseError
     ClientError          whatever happened on this side
-        ConnectionLost   the connection ended, or there is none; what was asked may have taken effect
+        ConnectionLost   the connection ended, or there is none; what was asked may have taken effect. A ConnectionError
         TlsFailed        the server cannot prove who it is, or only one side speaks TLS
-        Timeout          there was no reply in time; what was asked may have taken effect
+        Timeout          there was no reply in time; what was asked may have taken effect. A TimeoutError
         LeaseLost        messages were settled too late: they are somebody else's, or ready again
         PartialPublish   some of a batch were not accepted
         ClientClosed     the client was closed
@@ -27,7 +27,7 @@ class ClientError(QuickPulseError):
     code = "CLIENT_ERROR"
 
 
-class ConnectionLost(ClientError):  # noqa: N818 - named as its siblings
+class ConnectionLost(ClientError, ConnectionError):  # noqa: N818 - named as its siblings
     """The connection ended, or there is none; what was asked may have taken effect."""
 
     code = "CONNECTION_LOST"
@@ -45,7 +45,7 @@ class TlsFailed(ClientError):  # noqa: N818 - named as its siblings
     code = "TLS_FAILED"
 
 
-class Timeout(ClientError):  # noqa: N818 - named as its siblings
+class Timeout(ClientError, TimeoutError):  # noqa: N818 - named as its siblings
     """There was no reply in time; what was asked may have taken effect."""
 
     code = "TIMEOUT"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
@@ -25,6 +26,23 @@ _NAMES = {"WebSocket": "ws", "gRPC": "grpc", "HTTP": "http"}
 """Of the listeners, as the settings have them."""
 
 
+def read_settings(settings: dict[str, Any]) -> Settings:
+    """What was given, and the rest as tests want it.
+
+    :raises TypeError: there is no such setting.
+    :raises SettingsError: what a setting says cannot be.
+    """
+    unknown = settings.keys() - {each.name for each in fields(Settings)}
+    if unknown:
+        word = min(unknown)
+        near = get_close_matches(word, [each.name for each in fields(Settings)], 1)
+        raise TypeError(f"there is no setting {word!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    read = Settings(**{**DEFAULTS, **settings})
+    if read.queue != "memory":
+        raise ValueError("the testing server has its queues in memory")
+    return read
+
+
 class TwistedServer:
     """A whole server: queues in memory, every transport, on free ports of loopback.
 
@@ -40,9 +58,7 @@ class TwistedServer:
             from twisted.internet import reactor
         self._reactor = reactor
         self._clock = StillClock(reactor) if still_clock else None
-        self._settings = Settings(**{**DEFAULTS, **settings})
-        if self._settings.queue != "memory":
-            raise ValueError("the testing server has its queues in memory")
+        self._settings = read_settings(settings)
         self.faults = Faults(self.drop_connections)
         self._broker: Any = None
         self._service: QuickPulseService | None = None

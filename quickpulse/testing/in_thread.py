@@ -18,7 +18,7 @@ from quickpulse.client.options import Options
 from quickpulse.errors import QuickPulseError
 from quickpulse.requests import QueueInfo
 from quickpulse.testing.faults import Faults
-from quickpulse.testing.in_reactor import TwistedServer
+from quickpulse.testing.in_reactor import TwistedServer, read_settings
 
 T = TypeVar("T")
 
@@ -32,11 +32,15 @@ class Server:
     :param still_clock: time stands still for the queues, until `advance`: for leases, delays, time to live, and
         waiting. Clients have their own clocks.
     :param settings: fields of `quickpulse.settings.Settings`, such as `capacity=10`.
+    :raises TypeError: there is no such setting.
+    :raises SettingsError: what a setting says cannot be.
     """
 
     def __init__(self, *, still_clock: bool = False, **settings: Any) -> None:
+        read_settings(settings)
         self._still_clock = still_clock
         self._settings = settings
+        self._server: TwistedServer | None = None
         self._thread: threading.Thread | None = None
         self._clients: list[blocking.Client] = []
 
@@ -44,7 +48,6 @@ class Server:
         """Listen; returns this server when connections are accepted.
 
         :raises ListenError: a port that was asked for is taken.
-        :raises SettingsError: what a setting says cannot be.
         """
         started: Future[Any] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="quickpulse-server", daemon=True)
@@ -53,7 +56,7 @@ class Server:
             started.result(WAIT_SECONDS)
         except BaseException:
             self._thread.join(WAIT_SECONDS)
-            self._thread = None
+            self._thread = self._server = None
             raise
         return self
 
@@ -65,10 +68,13 @@ class Server:
         for client in clients:
             with suppress(QuickPulseError):  # what it could not deliver is of no interest any more
                 client.close()
-        self._call(self._server.stop)
+        self._call(self._inner.stop)
         self._reactor.callFromThread(self._reactor.stop)
         self._thread.join(WAIT_SECONDS)
         self._thread = None
+
+    def __repr__(self) -> str:
+        return "<Server, not running>" if self._thread is None else f"<Server at {self.url}>"
 
     def __enter__(self) -> Server:
         return self.start()
@@ -79,22 +85,22 @@ class Server:
     @property
     def url(self) -> str:
         """For clients: `quickpulse://127.0.0.1:port`, or WebSocket's where only that is served."""
-        return self._server.url
+        return self._inner.url
 
     @property
     def ws_url(self) -> str:
         """For clients over WebSocket: `quickpulse+ws://127.0.0.1:port`."""
-        return self._server.ws_url
+        return self._inner.ws_url
 
     @property
     def http_url(self) -> str:
         """Of the HTTP API and the metrics: `http://127.0.0.1:port`."""
-        return self._server.http_url
+        return self._inner.http_url
 
     @property
     def faults(self) -> Faults:
         """What is to befall requests."""
-        return self._server.faults
+        return self._inner.faults
 
     def connect(self, *, options: Options | None = None) -> blocking.Client:
         """A blocking client of this server, which `stop` closes."""
@@ -104,36 +110,42 @@ class Server:
 
     def restart(self) -> None:
         """End at once and start again, empty, on the same ports: clients come back by themselves."""
-        self._call(self._server.restart)
+        self._call(self._inner.restart)
 
     def drop_connections(self) -> None:
         """Cut all connections, as a network does."""
-        self._call(self._server.drop_connections)
+        self._call(self._inner.drop_connections)
 
     def advance(self, seconds: float) -> None:
         """With `still_clock`: so much time goes by, and a millisecond; what was due in it is done.
 
         :raises RuntimeError: the server's time is real.
         """
-        self._call(lambda: self._server.advance(seconds))
+        self._call(lambda: self._inner.advance(seconds))
 
     def stats(self, queue: str) -> QueueInfo:
         """A queue as it is now.
 
         :raises NotFound: there is none.
         """
-        return self._call(lambda: self._server.stats(queue))
+        return self._call(lambda: self._inner.stats(queue))
 
     def payloads(self, queue: str) -> list[bytes]:
         """What is ready in a queue, in the order in which it would be delivered; empty where there is no queue.
 
         As many as fit into a frame, which is 4 MiB by default.
         """
-        return self._call(lambda: self._server.payloads(queue))
+        return self._call(lambda: self._inner.payloads(queue))
 
     def clear(self) -> None:
         """No queue, no message, no fault any more; connections stay, and subscriptions end with their queues."""
-        self._call(self._server.clear)
+        self._call(self._inner.clear)
+
+    @property
+    def _inner(self) -> TwistedServer:
+        if self._thread is None or self._server is None:
+            raise RuntimeError("the server does not run: `with Server() as server: ...`, or start()")
+        return self._server
 
     def _run(self, started: Future[Any]) -> None:
         loop = _new_loop()
@@ -154,12 +166,11 @@ class Server:
             started.set_exception(failure.value)
             self._reactor.stop()
 
-        maybeDeferred(self._server.start).addCallbacks(started.set_result, failed)
+        maybeDeferred(self._inner.start).addCallbacks(started.set_result, failed)
 
     def _call(self, what: Callable[[], T | Deferred[T]]) -> T:
         """Have something done in the server's thread."""
-        if self._thread is None:
-            raise RuntimeError("the server does not run")
+        self._inner  # noqa: B018 - that it runs
         done: Future[Any] = Future()
         self._reactor.callFromThread(
             lambda: maybeDeferred(what).addCallbacks(done.set_result, lambda failure: done.set_exception(failure.value))

@@ -66,10 +66,21 @@ class ServerTests(SynchronousTestCase):
     def test_settings_that_cannot_be(self) -> None:
         """The error is the caller's, and no thread is left."""
         before = threading.active_count()
-        self.assertRaises(TypeError, Server(colour="red").start)
-        self.assertRaises(ValueError, Server(queue="some.module:factory").start)
-        self.assertRaises(SettingsError, Server(http_endpoint="nonsense:1").start)
+        with self.assertRaisesRegex(TypeError, "there is no setting 'capcity'; did you mean 'capacity'?"):
+            Server(capcity=10)
+        self.assertRaises(ValueError, Server, queue="some.module:factory")
+        self.assertRaises(SettingsError, lambda: Server(http_endpoint="nonsense:1").start())
         self.assertEqual(threading.active_count(), before)
+
+    def test_before_the_start(self) -> None:
+        """Whatever is asked of it, the error says that it does not run."""
+        server = Server()
+        self.assertEqual(repr(server), "<Server, not running>")
+        for ask in (server.connect, server.restart, lambda: server.url, lambda: server.payloads("q")):
+            with self.assertRaisesRegex(RuntimeError, "the server does not run"):
+                ask()
+        with server:
+            self.assertEqual(repr(server), f"<Server at {server.url}>")
 
     def test_a_port_that_is_taken(self) -> None:
         """Likewise, and it can be started when the port is free."""
